@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use litekeeper::ledger::{Answer, Freshness, Task, command};
+use litekeeper::ledger::{Answer, FileState, Task, command};
 use litekeeper::litestream::ltx::{self, Ltx};
 use litekeeper::litestream::position::{self, Position};
 use litekeeper::litestream::version::Version;
@@ -251,7 +251,7 @@ pub fn ledger(bytes: &[u8], scratch: &Path) {
     let began = Instant::now();
     let answer = command::ask(task, limit, &database, &meta);
     assert!(!matches!(answer, Ok(Answer::Unfinished(_))), "{:?}: nobody is in its way", began.elapsed());
-    let says_same = matches!(answer, Ok(Answer::Equal { .. } | Answer::Stands(Freshness::Current)));
+    let says_same = matches!(answer, Ok(Answer::Equal { .. } | Answer::Stands(FileState::Current)));
     if says_same && !same {
         // In what Litestream's files say now, if it is them that were changed.
         assert!(matches!(kind, 1 | 2), "{task:?}: {answer:?}");

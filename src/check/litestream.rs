@@ -11,7 +11,7 @@ use crate::litestream::version::{Judged, Version, judge};
 
 /// What was found.
 #[derive(Default)]
-pub struct Found {
+pub struct FoundLitestream {
     /// The binary and its version, if it is one that can be used.
     pub usable: Option<(PathBuf, Version)>,
     /// What there is to say about it.
@@ -26,13 +26,13 @@ pub async fn look(
     runner: impl FnOnce(PathBuf) -> Runner,
     wanted: Option<Version>,
     allowed: Option<&str>,
-) -> Found {
+) -> FoundLitestream {
     let lint = |rule, message: String| Lint::new(rule, &Origin::Environment, message);
     let path = match binary {
         Ok(path) => path,
         Err(error) => {
             let lint = lint(LITESTREAM_MISSING, error.to_string()).hint(error.hint());
-            return Found { usable: None, lints: vec![lint] };
+            return FoundLitestream { usable: None, lints: vec![lint] };
         }
     };
     let shown = path.display();
@@ -41,12 +41,12 @@ pub async fn look(
         Err(error) => {
             let lint = lint(LITESTREAM_MISSING, format!("`{shown} version`: {error}"));
             let hint = "`litekeeper install` gets a litestream that runs here";
-            return Found { usable: None, lints: vec![lint.hint(hint)] };
+            return FoundLitestream { usable: None, lints: vec![lint.hint(hint)] };
         }
     };
     let Some(Judged { version, other, is_bad }) = judge(&output.stdout, wanted, allowed) else {
         let (message, hint) = output.no_version(&path);
-        return Found { usable: None, lints: vec![lint(LITESTREAM_MISSING, message).hint(hint)] };
+        return FoundLitestream { usable: None, lints: vec![lint(LITESTREAM_MISSING, message).hint(hint)] };
     };
     let mut lints = Vec::new();
     if is_bad {
@@ -61,5 +61,5 @@ pub async fn look(
         let hint = format!("`litekeeper install --version {wanted}` gets it");
         lints.push(lint(LITESTREAM_OTHER, message).hint(hint));
     }
-    Found { usable: Some((path, version)), lints }
+    FoundLitestream { usable: Some((path, version)), lints }
 }

@@ -39,7 +39,7 @@ mod uri;
 
 pub use context::CheckContext;
 pub use discovered::Discovered;
-pub use litestream::{Found, look as look_for_litestream};
+pub use litestream::{FoundLitestream, look as look_for_litestream};
 pub use online::{Online, try_replicas};
 pub use rules::{
     APP_MISSING, APP_SHELL, NO_APP, OF_ANOTHER, ON_NETWORK, RESOLVER, RESOLVER_MISSING, RULES,

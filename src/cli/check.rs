@@ -208,7 +208,7 @@ impl Look<'_> {
         (folder, settle(&mut self.lints, layers, "env_file", env))
     }
 
-    async fn litestream(&self) -> check::Found {
+    async fn litestream(&self) -> check::FoundLitestream {
         let args = &self.layers.args;
         let binary = settings::litestream(&self.layers, self.options.cwd, self.user.as_ref());
         let (wanted, allowed) = (args.litestream_version, args.allow_litestream.as_deref());
@@ -379,11 +379,11 @@ fn settle<T>(lints: &mut Vec<Lint>, layers: &Layers, name: &str, result: Result<
     None
 }
 
-fn place(origin: &layers::Origin) -> (Origin, usize) {
+fn place(origin: &layers::SettingOrigin) -> (Origin, usize) {
     match origin {
-        layers::Origin::File(path, line) => (Origin::File(path.clone()), *line),
-        layers::Origin::Variable(_) => (Origin::Environment, 0),
-        layers::Origin::Flag(_) | layers::Origin::Default => (Origin::CommandLine, 0),
+        layers::SettingOrigin::File(path, line) => (Origin::File(path.clone()), *line),
+        layers::SettingOrigin::Variable(_) => (Origin::Environment, 0),
+        layers::SettingOrigin::Flag(_) | layers::SettingOrigin::Default => (Origin::CommandLine, 0),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::args;
 use super::databases;
-use super::layers::{Line, Origin};
+use super::layers::{Line, SettingOrigin};
 use super::process::{self, variable};
 use super::settings::{self, Said};
 use crate::config::{self, KEYS, KeeperKey, OFF, SECTION, Setting, Shape, redact};
@@ -178,7 +178,7 @@ impl View<'_> {
     /// A line of the file.
     fn place(&self, line: usize) -> String {
         let file = self.said.configured.origin().file().map(ToOwned::to_owned);
-        file.map_or(Origin::Default, |file| Origin::File(file, line)).to_string()
+        file.map_or(SettingOrigin::Default, |file| SettingOrigin::File(file, line)).to_string()
     }
 
     fn leaves(&self) -> Vec<Leaf<'_>> {
@@ -216,7 +216,7 @@ impl View<'_> {
                 None => place,
             };
         }
-        self.made(path).unwrap_or_else(|| Origin::Default.to_string())
+        self.made(path).unwrap_or_else(|| SettingOrigin::Default.to_string())
     }
 
     /// The template that a database's setting on this line belongs to.

@@ -12,7 +12,7 @@ use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
 use crate::litestream::install::{
-    self, DEFAULT_VERSION, Given, InstallOptions, Installed, Origin, Progress, Replaced, Source,
+    self, DEFAULT_VERSION, GivenFile, InstallOptions, Installed, Origin, Progress, Replaced, Source,
 };
 use crate::os::{interrupt, proc, screen};
 use crate::printer;
@@ -77,15 +77,15 @@ fn before(old: &Replaced) -> String {
 }
 
 /// What the command line names to take it from.
-fn given(args: &args::Install) -> Result<Option<Given>, Failure> {
+fn given(args: &args::Install) -> Result<Option<GivenFile>, Failure> {
     let is_stdin = args.file.as_deref() == Some(Path::new("-"));
     if is_stdin && io::stdin().is_terminal() {
         return Err(Failure::new(ExitCode::USAGE, "--file -: standard input is a terminal").hint(
             "send an archive into it: `litekeeper install --file - < litestream.tar.gz`; or name the file",
         ));
     }
-    let file = |file: PathBuf| if is_stdin { Given::Stdin } else { Given::File(file) };
-    Ok(args.url.clone().map(Given::Url).or_else(|| args.file.clone().map(file)))
+    let file = |file: PathBuf| if is_stdin { GivenFile::Stdin } else { GivenFile::File(file) };
+    Ok(args.url.clone().map(GivenFile::Url).or_else(|| args.file.clone().map(file)))
 }
 
 /// The version that a configuration where `run` looks for one asks for, as far as it can be read here.

@@ -23,7 +23,7 @@ use crate::secrets;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum SettingOrigin {
     /// The command line.
     Flag(String),
     /// A variable.
@@ -34,14 +34,14 @@ pub(super) enum Origin {
     Default,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Flag(flag) => f.write_str(flag),
-            Origin::Variable(name) => f.write_str(name),
-            Origin::File(path, 0) => write!(f, "{}", path.display()),
-            Origin::File(path, line) => write!(f, "{}:{line}", path.display()),
-            Origin::Default => f.write_str("default"),
+            SettingOrigin::Flag(flag) => f.write_str(flag),
+            SettingOrigin::Variable(name) => f.write_str(name),
+            SettingOrigin::File(path, 0) => write!(f, "{}", path.display()),
+            SettingOrigin::File(path, line) => write!(f, "{}:{line}", path.display()),
+            SettingOrigin::Default => f.write_str("default"),
         }
     }
 }
@@ -61,7 +61,7 @@ pub(super) struct Line<'a> {
 pub(super) struct Layers {
     /// The options.
     pub(super) args: Run,
-    origins: BTreeMap<String, Origin>,
+    origins: BTreeMap<String, SettingOrigin>,
     texts: BTreeMap<String, Vec<String>>,
 }
 
@@ -117,21 +117,23 @@ impl Layers {
     }
 
     /// Where the value of an option came from.
-    pub(super) fn origin(&self, name: &str) -> &Origin {
-        self.origins.get(&id(name)).unwrap_or(&Origin::Default)
+    pub(super) fn origin(&self, name: &str) -> &SettingOrigin {
+        self.origins.get(&id(name)).unwrap_or(&SettingOrigin::Default)
     }
 }
 
-fn origin(arg: &Arg, matches: &ArgMatches, setting: Option<&Setting>, file: Option<&Path>) -> Origin {
+fn origin(arg: &Arg, matches: &ArgMatches, setting: Option<&Setting>, file: Option<&Path>) -> SettingOrigin {
     match (matches.value_source(arg.get_id().as_str()), setting) {
-        (Some(ValueSource::CommandLine), _) => {
-            Origin::Flag(arg.get_long().map_or_else(|| "command line".to_owned(), |long| format!("--{long}")))
-        }
+        (Some(ValueSource::CommandLine), _) => SettingOrigin::Flag(
+            arg.get_long().map_or_else(|| "command line".to_owned(), |long| format!("--{long}")),
+        ),
         (Some(ValueSource::EnvVariable), _) => {
-            Origin::Variable(arg.get_env().unwrap_or_default().to_string_lossy().into_owned())
+            SettingOrigin::Variable(arg.get_env().unwrap_or_default().to_string_lossy().into_owned())
         }
-        (Some(_), Some(setting)) => Origin::File(file.unwrap_or(Path::new("")).to_owned(), setting.line),
-        (Some(_) | None, _) => Origin::Default,
+        (Some(_), Some(setting)) => {
+            SettingOrigin::File(file.unwrap_or(Path::new("")).to_owned(), setting.line)
+        }
+        (Some(_) | None, _) => SettingOrigin::Default,
     }
 }
 

@@ -10,7 +10,7 @@ use super::args;
 use super::databases::{self, Source};
 use super::faults::Faults;
 use super::given;
-use super::layers::{Layers, Line, Origin};
+use super::layers::{Layers, Line, SettingOrigin};
 use super::listen::listen_fds;
 use super::mounted::{self, text_variable};
 use super::opened::ConfigInput;
@@ -280,9 +280,9 @@ pub(super) fn named_binary(layers: &Layers) -> Named {
     let origin = layers.origin("litestream_binary");
     let named = Some((origin.to_string(), path));
     match origin {
-        Origin::Flag(_) | Origin::Variable(_) => Named { first: named, ..Named::default() },
+        SettingOrigin::Flag(_) | SettingOrigin::Variable(_) => Named { first: named, ..Named::default() },
         // Whoever names the configuration means what it says.
-        Origin::File(..) | Origin::Default => Named {
+        SettingOrigin::File(..) | SettingOrigin::Default => Named {
             first: None,
             last: named,
             is_last_found: config::named(layers.args.config.as_deref(), &text_variable).is_none(),

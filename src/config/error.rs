@@ -62,7 +62,7 @@ pub enum Origin {
 pub enum Problem {
     /// The text is not YAML as it is read here.
     #[error(transparent)]
-    Text(#[from] yaml::Problem),
+    Text(#[from] yaml::YamlProblem),
     /// The resolver's answer is no list of databases.
     #[error("its answer is {reason}")]
     BadAnswer {
@@ -620,7 +620,7 @@ impl Finding {
             }
             Problem::BucketWithMore { .. } => "a path goes into `path`, and a server into `endpoint`",
             Problem::Expanded { names, problem }
-                if matches!(**problem, Problem::Text(yaml::Problem::Syntax { .. })) =>
+                if matches!(**problem, Problem::Text(yaml::YamlProblem::Syntax { .. })) =>
             {
                 let name = names.first().map_or("NAME", String::as_str);
                 return format!(

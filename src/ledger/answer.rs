@@ -118,9 +118,9 @@ pub enum Answer {
     /// Time ran out; so many per cent were compared, and are the same.
     Unfinished(u8),
     /// To [`Task::Inspect`].
-    Stands(Freshness),
+    Stands(FileState),
     /// The same, and something of it is on no replica.
-    Owes(Freshness),
+    Owes(FileState),
     /// To [`Task::Check`]: as far as SQLite can see.
     Whole,
     /// To [`Task::Check`], in SQLite's words.
@@ -139,7 +139,7 @@ impl Answer {
 
 /// What a file that is here is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Freshness {
+pub enum FileState {
     /// Litestream has copied nothing of it.
     New,
     /// It cannot be compared: the beginning of the copy is not here.

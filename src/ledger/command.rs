@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::answer::{Answer, CHECKING, Freshness, Task};
+use super::answer::{Answer, CHECKING, FileState, Task};
 use super::book::{Book, Copied, Head, Proof};
 use super::compare::{Effort, Found, Which, compare};
 use super::copy::{self, Copy};
@@ -108,7 +108,7 @@ pub(super) fn answer(
     let deadline = Instant::now() + limit.min(LONGEST);
     let answer = match (Ledger { bounds, task, deadline, database, meta }).answer() {
         Err(error) if task == Task::Inspect && check::is_said_of_damage(&error.to_string()) => {
-            Answer::Stands(Freshness::Malformed { why: format!("sqlite cannot read it: {error}") })
+            Answer::Stands(FileState::Malformed { why: format!("sqlite cannot read it: {error}") })
         }
         answer => answer?,
     };
@@ -130,15 +130,15 @@ struct Ledger<'a> {
 
 impl Ledger<'_> {
     /// Looks at one that Litestream has copied nothing of.
-    fn inspect_new(&self) -> io::Result<Freshness> {
+    fn inspect_new(&self) -> io::Result<FileState> {
         if wal::is_headless(self.database)? {
             return Ok(headless());
         }
         Ok(match check::schema_of_used(self.database) {
             Ok(Verdict::Malformed(words)) => {
-                Freshness::Malformed { why: format!("sqlite cannot read it: {words}") }
+                FileState::Malformed { why: format!("sqlite cannot read it: {words}") }
             }
-            Ok(Verdict::Whole | Verdict::Odd(_)) | Err(_) => Freshness::New,
+            Ok(Verdict::Whole | Verdict::Odd(_)) | Err(_) => FileState::New,
         })
     }
 
@@ -161,8 +161,8 @@ impl Ledger<'_> {
         }
         let is_new = position::txids(&ltx::folder(self.meta)).next().is_none();
         if inspects && !is_sqlite(self.database)? {
-            let damaged = || Freshness::Malformed { why: NO_LONGER_SQLITE.to_owned() };
-            return Ok(Answer::Stands(if is_new { Freshness::NotSqlite } else { damaged() }));
+            let damaged = || FileState::Malformed { why: NO_LONGER_SQLITE.to_owned() };
+            return Ok(Answer::Stands(if is_new { FileState::NotSqlite } else { damaged() }));
         }
         if is_new {
             return if inspects { self.inspect_new().map(Answer::Stands) } else { Ok(Answer::New) };
@@ -176,14 +176,14 @@ impl Ledger<'_> {
                     return Ok(Answer::Unfounded);
                 }
                 let known = freshness::of_unfounded(self.database, self.meta, self.deadline)?;
-                let mut freshness = known.unwrap_or(Freshness::Unfounded);
+                let mut freshness = known.unwrap_or(FileState::Unfounded);
                 self.refine(&mut freshness, false);
                 return Ok(Answer::Stands(freshness));
             }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 let why = error.to_string();
                 return Ok(if inspects {
-                    Answer::Stands(Freshness::Broken(why))
+                    Answer::Stands(FileState::Broken(why))
                 } else {
                     Answer::Broken(why)
                 });
@@ -194,7 +194,7 @@ impl Ledger<'_> {
             return self.prove(book);
         }
         if inspects && let Some(why) = self.damage_of_log(&book.head)? {
-            return Ok(Answer::Stands(Freshness::Malformed { why }));
+            return Ok(Answer::Stands(FileState::Malformed { why }));
         }
         let is_as_left = inspects
             && followed.pages.is_empty()
@@ -206,7 +206,7 @@ impl Ledger<'_> {
                 proof.salt = None;
             }
             book.write_head()?;
-            return Ok(Answer::Stands(Freshness::Current));
+            return Ok(Answer::Stands(FileState::Current));
         }
         let mut which = self.which(&book, &followed)?;
         let mut found = self.compare(&mut book, &which)?;
@@ -271,31 +271,31 @@ impl Ledger<'_> {
     }
 
     /// What differs and is to be copied as a whole takes the place of a backup that may be better than the file.
-    fn refine(&self, freshness: &mut Freshness, is_as_left: bool) {
+    fn refine(&self, freshness: &mut FileState, is_as_left: bool) {
         let differs = |pages: u64| format!("{pages} of its pages are not as they were left");
         let why = match freshness {
-            Freshness::Diverged { why, .. } => why.clone(),
-            Freshness::Written { pages, .. } | Freshness::Damaged { pages, .. } => differs(*pages),
-            Freshness::Unfounded => "nothing of its copy is here".to_owned(),
-            Freshness::New
-            | Freshness::Broken(_)
-            | Freshness::NotSqlite
-            | Freshness::Current
-            | Freshness::Malformed { .. }
-            | Freshness::Older(_)
-            | Freshness::Resized { .. } => return,
+            FileState::Diverged { why, .. } => why.clone(),
+            FileState::Written { pages, .. } | FileState::Damaged { pages, .. } => differs(*pages),
+            FileState::Unfounded => "nothing of its copy is here".to_owned(),
+            FileState::New
+            | FileState::Broken(_)
+            | FileState::NotSqlite
+            | FileState::Current
+            | FileState::Malformed { .. }
+            | FileState::Older(_)
+            | FileState::Resized { .. } => return,
             // Of what SQLite does not open nothing else can be told.
-            Freshness::Other { why } => match freshness::fault(self.database) {
+            FileState::Other { why } => match freshness::fault(self.database) {
                 Some(_) => why.clone(),
                 None => return,
             },
         };
         if let Some(fault) = freshness::fault(self.database) {
-            *freshness = Freshness::Malformed { why: format!("{why}, and {fault}") };
+            *freshness = FileState::Malformed { why: format!("{why}, and {fault}") };
         } else if let Ok(Verdict::Malformed(words)) = check::of_used(self.database, CHECKING) {
-            *freshness = Freshness::Malformed { why: format!("{why}, and sqlite cannot read it: {words}") };
-        } else if let (Freshness::Written { pages, txid }, true) = (&*freshness, is_as_left) {
-            *freshness = Freshness::Damaged { pages: *pages, txid: *txid };
+            *freshness = FileState::Malformed { why: format!("{why}, and sqlite cannot read it: {words}") };
+        } else if let (FileState::Written { pages, txid }, true) = (&*freshness, is_as_left) {
+            *freshness = FileState::Damaged { pages: *pages, txid: *txid };
         }
     }
 
@@ -446,7 +446,7 @@ impl Ledger<'_> {
                 match is_inspection {
                     // Litestream does not get past it.
                     true if wal::is_headless(self.database)? => Answer::Stands(headless()),
-                    true => Answer::Stands(Freshness::Current),
+                    true => Answer::Stands(FileState::Current),
                     false => Answer::Equal { due: !proven },
                 }
             }
@@ -466,7 +466,7 @@ impl Ledger<'_> {
                 let why = "litestream has copied what sqlite does not count as committed".to_owned();
                 book.head.all_suspect = true;
                 if is_inspection {
-                    Answer::Stands(Freshness::Diverged { why, since })
+                    Answer::Stands(FileState::Diverged { why, since })
                 } else {
                     Answer::Diverged { why, since }
                 }
@@ -498,8 +498,8 @@ impl Ledger<'_> {
 }
 
 /// What SQLite leaves out without a word, and Litestream does not get past: it has to be emptied.
-fn headless() -> Freshness {
-    Freshness::Diverged { why: "the header of its WAL is damaged".to_owned(), since: None }
+fn headless() -> FileState {
+    FileState::Diverged { why: "the header of its WAL is damaged".to_owned(), since: None }
 }
 
 /// Whether a file can be a database at all: it begins as one (<https://sqlite.org/fileformat2.html>), or is empty.

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Instant, UNIX_EPOCH};
 
-use super::answer::{CHECKING, Freshness};
+use super::answer::{CHECKING, FileState};
 use super::book::{Book, Copied, Head, Mark, Seen};
 use super::compare::{Effort, Found, Which, compare};
 use super::history::{Kinship, Past};
@@ -153,13 +153,13 @@ pub(super) fn of_different(
     meta: &Path,
     book: &Book,
     differs: Differs,
-) -> io::Result<Freshness> {
+) -> io::Result<FileState> {
     let (freshness, older) = of_pages(database, meta, book, differs)?;
     Ok(match freshness {
         // Nobody's writes leave what SQLite cannot read: part of an older copy stands among newer pages.
-        Freshness::Written { .. } | Freshness::Diverged { .. } if older > 0 => {
+        FileState::Written { .. } | FileState::Diverged { .. } if older > 0 => {
             match check::of_used(database, CHECKING) {
-                Ok(Verdict::Malformed(words)) => Freshness::Other {
+                Ok(Verdict::Malformed(words)) => FileState::Other {
                     why: format!(
                         "{older} of its pages are as they once were, and do not fit to the others: {words}"
                     ),
@@ -191,7 +191,7 @@ fn is_left_file(file: &Seen, head: &Head) -> bool {
 }
 
 /// Does as [`of_different`] by the pages alone, and says how many of them are older.
-fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::Result<(Freshness, u64)> {
+fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::Result<(FileState, u64)> {
     let head = &book.head;
     let since = head.since();
     let Differs { mut pages, why, short } = differs;
@@ -204,7 +204,7 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
     let is_cut_off = is_cut_off(database, is_shorter)?;
     if pages.len() < all && kin.older + kin.unknown == 0 && short.is_none() && !is_cut_off {
         let why = format!("what is known of the copy was spoiled: {why}");
-        return Ok((Freshness::Diverged { why, since }, 0));
+        return Ok((FileState::Diverged { why, since }, 0));
     }
     let are_own = |pages: &[(u32, u64)]| {
         let own = seq::pages(database);
@@ -214,7 +214,7 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
         // All that an app can see is as it was left.
         let why =
             "litestream's own rows in it are as they once were, and all else is as it was left".to_owned();
-        return Ok((Freshness::Diverged { why, since: None }, 0));
+        return Ok((FileState::Diverged { why, since: None }, 0));
     }
     let (then, now) = (Age::remembered(head), Age::of(database));
     let file = seen(database)?;
@@ -233,15 +233,15 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
     let is_copy = short.is_some() && kin.unknown == 0 && head.agreed.is_none();
     if head.left.is_none() && is_same_file && goes_on && !is_behind && !is_lost && !is_copy {
         // The last run did not end in order, and this is what it had: the copy is wrong.
-        return Ok((Freshness::Diverged { why, since }, kin.older));
+        return Ok((FileState::Diverged { why, since }, kin.older));
     }
     let Kinship { older, unknown, newer, .. } = kin;
-    let written = Freshness::Written { pages: pages.len() as u64, txid: head.newest.txid };
-    let other = |why: String| Freshness::Other { why };
+    let written = FileState::Written { pages: pages.len() as u64, txid: head.newest.txid };
+    let other = |why: String| FileState::Other { why };
     if (short.is_some() && is_lost) || is_earlier(log, head.newest.salt) {
         // Nothing that writes to it takes that away.
         let freshness = match unknown {
-            0 => Freshness::Older(older.max(1)),
+            0 => FileState::Older(older.max(1)),
             _ => other(format!(
                 "its log is older than what was copied of it, and {unknown} of its pages are as litestream has never copied them"
             )),
@@ -267,7 +267,7 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
         (0, _, _) if now.seq.is_none() && then.seq.is_some() => {
             other("it is a new database, in which litestream has never been".to_owned())
         }
-        (0, 0, _) => Freshness::Older(1),
+        (0, 0, _) => FileState::Older(1),
         (0, _, _) if now.seq < then.seq => other(format!(
             "litestream has made fewer checkpoints in it than in that one ({} of {})",
             now.seq.unwrap_or(0),
@@ -293,7 +293,7 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
         (_, _, 1..) => mixed(),
         // All that has changed since is as it was before.
         (_, 0, 0) if is_made_of_it && older <= FEW => written,
-        (_, 0, 0) => Freshness::Older(older),
+        (_, 0, 0) => FileState::Older(older),
         (_, _, 0) if is_made_of_it && !is_backup && (older <= FEW || (is_ahead && older < unknown)) => {
             written
         }
@@ -303,7 +303,7 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
 }
 
 /// Tells what a file is of whose copy only the files of the newest transactions are here; `None` where these do not tell.
-pub(super) fn of_unfounded(database: &Path, meta: &Path, deadline: Instant) -> io::Result<Option<Freshness>> {
+pub(super) fn of_unfounded(database: &Path, meta: &Path, deadline: Instant) -> io::Result<Option<FileState>> {
     let folder = ltx::folder(meta);
     let newest = position::txids(&folder).max().unwrap_or(0);
     let Some(ltx) = Ltx::open(&folder.join(ltx::name(newest))).ok().flatten() else { return Ok(None) };
@@ -313,7 +313,7 @@ pub(super) fn of_unfounded(database: &Path, meta: &Path, deadline: Instant) -> i
     }
     let log = wal::header(database)?;
     if is_earlier(log, ltx.salt) {
-        return Ok(Some(Freshness::Other {
+        return Ok(Some(FileState::Other {
             why: "its log is an earlier one than litestream has copied".to_owned(),
         }));
     }
@@ -323,7 +323,7 @@ pub(super) fn of_unfounded(database: &Path, meta: &Path, deadline: Instant) -> i
         && index.end < copied.end
     {
         let why = "its log ends before what litestream has copied of it".to_owned();
-        return Ok(Some(Freshness::Other { why }));
+        return Ok(Some(FileState::Other { why }));
     }
     let head = Head { page_size: ltx.page_size, commit: ltx.commit, newest: copied, ..Head::default() };
     let past = Past::of_files(meta)?;
@@ -337,5 +337,5 @@ pub(super) fn of_unfounded(database: &Path, meta: &Path, deadline: Instant) -> i
     pages.retain(|(page, _)| known.contains_key(page));
     let kin = past.place(&pages, &head);
     // Nothing that came after them is there, so nobody has only written to it.
-    Ok((kin.older > 0 && kin.newer == 0 && kin.unknown == 0).then_some(Freshness::Older(kin.older)))
+    Ok((kin.older > 0 && kin.newer == 0 && kin.unknown == 0).then_some(FileState::Older(kin.older)))
 }

@@ -35,7 +35,7 @@ mod size;
 mod tests;
 mod whole;
 
-pub use answer::{Answer, Freshness, Request, Task};
+pub use answer::{Answer, FileState, Request, Task};
 pub use command::main;
 pub use copy::Copy;
 pub use whole::Whole;

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use super::answer::{Answer, Freshness};
+use super::answer::{Answer, FileState};
 use super::book::Book;
 use super::freshness;
 use super::page_size::page_size;
@@ -26,7 +26,7 @@ fn differing(database: &Path, meta: &Path) -> io::Result<Option<(u32, u32)>> {
 pub(super) fn told(database: &Path, meta: &Path, answer: Answer) -> io::Result<Answer> {
     let is_told = matches!(
         answer,
-        Answer::New | Answer::Stands(Freshness::New | Freshness::NotSqlite | Freshness::Malformed { .. })
+        Answer::New | Answer::Stands(FileState::New | FileState::NotSqlite | FileState::Malformed { .. })
     );
     let Some((was, now)) = (if is_told { None } else { differing(database, meta)? }) else {
         return Ok(answer);
@@ -36,5 +36,5 @@ pub(super) fn told(database: &Path, meta: &Path, answer: Answer) -> io::Result<A
     }
     // Pages of another size tell nothing about each other.
     let other = freshness::other_than_left(database, &Book::open(meta)?.head)?;
-    Ok(Answer::Stands(Freshness::Resized { was, now, other }))
+    Ok(Answer::Stands(FileState::Resized { was, now, other }))
 }

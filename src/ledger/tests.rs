@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::answer::{Answer, Freshness, Task};
+use super::answer::{Answer, FileState, Task};
 use super::command::{BOUNDS, Bounds, answer};
 use crate::litestream::database::with_suffix;
 use crate::litestream::ltx;
@@ -253,7 +253,7 @@ impl Case {
         }
     }
 
-    fn freshness(&self) -> Freshness {
+    fn freshness(&self) -> FileState {
         match self.ask(Task::Inspect) {
             Answer::Stands(freshness) => freshness,
             other => panic!("{other:?}"),
@@ -303,7 +303,7 @@ fn what_is_copied_in_order_is_the_same() {
         case.copy();
         case.assert_same();
         assert_eq!(case.ask(Task::Leave), Answer::Equal { due: false });
-        assert_eq!(case.freshness(), Freshness::Current);
+        assert_eq!(case.freshness(), FileState::Current);
     }
 }
 
@@ -381,7 +381,7 @@ fn files_that_are_gone_are_missed_only_if_nobody_took_them_in() {
     case.copy();
     fs::remove_file(ltx::folder(&case.meta).join(ltx::name(case.txid - 2))).unwrap();
     assert_eq!(case.ask(Task::Look), Answer::Unfounded);
-    assert_eq!(case.freshness(), Freshness::Unfounded);
+    assert_eq!(case.freshness(), FileState::Unfounded);
     case.copy_whole();
     case.assert_same();
     fs::remove_dir_all(ltx::folder(&case.meta)).unwrap();
@@ -440,7 +440,7 @@ fn an_older_copy_is_told_however_it_came_there() {
             let (case, copy) = left(with_checkpoint, saved_file);
             put_back(&case, &copy, in_place);
             let freshness = case.freshness();
-            assert!(matches!(freshness, Freshness::Older(_)), "{with_checkpoint} {in_place}: {freshness:?}");
+            assert!(matches!(freshness, FileState::Older(_)), "{with_checkpoint} {in_place}: {freshness:?}");
             assert_eq!(case.freshness(), freshness, "it stays so");
         }
     }
@@ -454,7 +454,7 @@ fn what_was_written_without_litestream_is_told_from_an_older_copy() {
     database.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     drop(database);
     let freshness = case.freshness();
-    assert!(matches!(freshness, Freshness::Written { .. }), "{freshness:?}");
+    assert!(matches!(freshness, FileState::Written { .. }), "{freshness:?}");
 }
 
 #[test]
@@ -465,7 +465,7 @@ fn an_older_copy_that_was_written_to_is_another_file() {
     database.execute("UPDATE t SET x = 'by hand' WHERE rowid = 3", []).unwrap();
     drop(database);
     let freshness = case.freshness();
-    assert!(matches!(freshness, Freshness::Other { .. }), "{freshness:?}");
+    assert!(matches!(freshness, FileState::Other { .. }), "{freshness:?}");
 }
 
 #[test]
@@ -478,7 +478,7 @@ fn a_new_database_in_the_place_of_one_that_was_left_is_another_file() {
     for in_place in [true, false] {
         put_back(&case, &copy, in_place);
         let freshness = case.freshness();
-        assert!(matches!(freshness, Freshness::Other { .. }), "{freshness:?}");
+        assert!(matches!(freshness, FileState::Other { .. }), "{freshness:?}");
     }
 }
 
@@ -492,20 +492,20 @@ fn after_a_crash_the_same_file_is_never_refused() {
     case.copy();
     assert!(!case.restores());
     let freshness = case.freshness();
-    assert!(matches!(freshness, Freshness::Diverged { .. }), "{freshness:?}");
+    assert!(matches!(freshness, FileState::Diverged { .. }), "{freshness:?}");
 }
 
 /// What the disk does while nobody runs shows in no time and no size.
 #[test]
 fn bytes_that_changed_while_nobody_ran_are_found() {
     let (mut case, _) = left(true, saved);
-    let Freshness::Current = case.freshness() else { panic!() };
+    let FileState::Current = case.freshness() else { panic!() };
     assert!(case.damage(3));
     let freshness = case.freshness();
-    assert!(matches!(freshness, Freshness::Damaged { pages: 1, .. }), "{freshness:?}");
+    assert!(matches!(freshness, FileState::Damaged { pages: 1, .. }), "{freshness:?}");
     // A large one is compared once the app is up, and no proof of an earlier run counts until then.
     case.bounds = Bounds { cheap: 0, moderate: 0 };
-    assert_eq!(case.freshness(), Freshness::Current);
+    assert_eq!(case.freshness(), FileState::Current);
     for task in [Task::Last, Task::Background] {
         let answer = case.ask(task);
         assert!(matches!(answer, Answer::Diverged { .. }), "{task:?}: {answer:?}");
@@ -518,7 +518,7 @@ fn a_start_proves_nothing_of_a_large_file_and_the_background_does() {
     case.bounds = Bounds { cheap: 0, moderate: 0 };
     assert_eq!(case.ask(Task::Look), Answer::Equal { due: false }, "as the end left it");
     case.ask(Task::Leave);
-    assert_eq!(case.freshness(), Freshness::Current);
+    assert_eq!(case.freshness(), FileState::Current);
     assert_eq!(case.ask(Task::Look), Answer::Equal { due: true });
     assert_eq!(case.ask(Task::Background), Answer::Equal { due: false });
     assert_eq!(case.ask(Task::Look), Answer::Equal { due: false });
@@ -555,7 +555,7 @@ fn a_page_that_is_not_readable_any_more_is_told_before_it_is_copied() {
             file.set_modified(times).unwrap();
         }
         let freshness = case.freshness();
-        assert!(matches!(freshness, Freshness::Malformed { .. }), "{keeps_time}: {freshness:?}");
+        assert!(matches!(freshness, FileState::Malformed { .. }), "{keeps_time}: {freshness:?}");
         assert!(matches!(case.ask(Task::Check), Answer::Malformed(_)));
     }
 }
@@ -677,7 +677,7 @@ fn pages_of_another_size_behind_those_of_a_backup_are_no_copy() {
         case.update();
         assert_eq!(
             case.ask(Task::Inspect),
-            Answer::Stands(Freshness::Resized { was: 4096, now: 8192, other: None })
+            Answer::Stands(FileState::Resized { was: 4096, now: 8192, other: None })
         );
         assert_eq!(case.ask(Task::All), Answer::Resized { was: 4096, now: 8192 });
         if !is_known {

@@ -41,7 +41,7 @@ use record::{RECORD, Record};
 
 pub use error::{Error, Reason};
 pub use extension::install_extension;
-pub use given::Given;
+pub use given::GivenFile;
 pub use pins::{Platform, sha256};
 pub use progress::Progress;
 pub use release::BASE_URL;
@@ -64,7 +64,7 @@ pub struct InstallOptions {
     /// The way to get it.
     pub source: Source,
     /// What the user names, and no other way.
-    pub given: Option<Given>,
+    pub given: Option<GivenFile>,
     /// The SHA-256 that what the user names must have, in lowercase hex.
     pub sha256: Option<String>,
     /// Whatever version the user names is meant, not [`InstallOptions::version`].

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign::piece;
-use crate::ledger::{Answer, Freshness, Request, Task};
+use crate::ledger::{Answer, FileState, Request, Task};
 use crate::litestream::command::Runner;
 use crate::litestream::control;
 use crate::litestream::database::Database;
@@ -71,7 +71,7 @@ async fn ask_with(
 ///
 /// # Errors
 /// Why nobody can tell.
-pub(super) async fn inspect(runner: &Runner, database: &Database) -> Result<(Freshness, bool), String> {
+pub(super) async fn inspect(runner: &Runner, database: &Database) -> Result<(FileState, bool), String> {
     match ask(runner, Task::Inspect, database, WHOLE).await? {
         Answer::Stands(freshness) => Ok((freshness, false)),
         Answer::Owes(freshness) => Ok((freshness, true)),

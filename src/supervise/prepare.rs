@@ -77,13 +77,13 @@ struct Present<'a> {
     /// How it stands to its backup.
     freshness: Result<Freshness, backup::Error>,
     /// What it is by Litestream's files beside it.
-    file: Result<ledger::Freshness, String>,
+    file: Result<ledger::FileState, String>,
 }
 
 /// What the files of databases are, by Litestream's own beside them.
 pub(super) struct Inspected {
     dbs: Vec<Database>,
-    files: Vec<Result<ledger::Freshness, String>>,
+    files: Vec<Result<ledger::FileState, String>>,
 }
 
 impl Preparation {
@@ -189,7 +189,7 @@ impl Preparation {
 
     /// Which of those have been what their backups end with, and were replicated elsewhere since then: they come back.
     async fn pass(&self, version: Version, present: &mut [Present<'_>]) -> Result<(), Failure> {
-        use ledger::Freshness::{Current, New};
+        use ledger::FileState::{Current, New};
         for Present { db, freshness, file } in present.iter_mut().filter(|_| version.is_ltx()) {
             let Ok(
                 Freshness::Behind { replica, .. }
@@ -221,7 +221,7 @@ impl Preparation {
     /// files that are older, or some of them are missing.
     async fn recognise(&self, version: Version, present: &mut [Present<'_>]) {
         self.relate(version, present).await;
-        use ledger::Freshness::{
+        use ledger::FileState::{
             Broken, Current, Damaged, Diverged, Malformed, New, NotSqlite, Older, Other, Resized, Unfounded,
             Written,
         };
@@ -264,7 +264,7 @@ impl Preparation {
         for Present { db, freshness, file } in present {
             let Ok(Freshness::Unrelated { replica }) = freshness else { continue };
             // All others tell already what it is.
-            if !matches!(file, Ok(ledger::Freshness::New)) {
+            if !matches!(file, Ok(ledger::FileState::New)) {
                 *freshness = Ok(Freshness::Current);
                 continue;
             }
@@ -313,8 +313,8 @@ impl Preparation {
     }
 
     /// What each file is by Litestream's own files beside it.
-    async fn inspect(&self, present: &[Database]) -> Vec<Result<ledger::Freshness, String>> {
-        use ledger::Freshness::{Diverged, Written};
+    async fn inspect(&self, present: &[Database]) -> Vec<Result<ledger::FileState, String>> {
+        use ledger::FileState::{Diverged, Written};
         let ask = |db: Database, runner: Runner| {
             let owing = self.owing.clone();
             async move {
@@ -353,7 +353,7 @@ impl Preparation {
                 Ok(Freshness::Unrelated { replica }) => self.settle_unrelated(db, &replica)?,
                 // With a newest file that is broken, the launch puts them all aside.
                 Ok(Freshness::Apart { .. })
-                    if matches!(file, Ok(ledger::Freshness::NotSqlite | ledger::Freshness::Broken(_))) =>
+                    if matches!(file, Ok(ledger::FileState::NotSqlite | ledger::FileState::Broken(_))) =>
                 {
                     false
                 }
@@ -365,8 +365,8 @@ impl Preparation {
                     true
                 }
                 Ok(Freshness::Cut { first, replica }) => {
-                    let is_refused = matches!(file, Ok(ledger::Freshness::NotSqlite))
-                        || matches!(file, Ok(ledger::Freshness::Malformed { .. }))
+                    let is_refused = matches!(file, Ok(ledger::FileState::NotSqlite))
+                        || matches!(file, Ok(ledger::FileState::Malformed { .. }))
                             && is_empty
                             && self.if_behind != IfBehind::Ignore;
                     if !is_refused {
@@ -409,11 +409,11 @@ impl Preparation {
     fn settle_file(
         &self,
         db: &Database,
-        file: Result<ledger::Freshness, String>,
+        file: Result<ledger::FileState, String>,
         is_replica_empty: bool,
         prepared: &mut Prepared,
     ) -> Result<bool, Failure> {
-        use ledger::Freshness::{
+        use ledger::FileState::{
             Broken, Current, Damaged, Diverged, Malformed, New, NotSqlite, Older, Other, Resized, Unfounded,
             Written,
         };
@@ -728,7 +728,7 @@ fn is_full(error: &str) -> bool {
 fn zip<'a>(
     present: &'a [Database],
     fresh: Vec<Result<Freshness, backup::Error>>,
-    files: Vec<Result<ledger::Freshness, String>>,
+    files: Vec<Result<ledger::FileState, String>>,
 ) -> Vec<Present<'a>> {
     let both = fresh.into_iter().zip(files);
     present.iter().zip(both).map(|(db, (freshness, file))| Present { db, freshness, file }).collect()

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::node::{Node, NodeKind};
-use super::problem::Problem;
+use super::problem::YamlProblem;
 
 /// The longest text that is read, in bytes, before and after the expansion of `$NAME`.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -52,7 +52,7 @@ impl Size {
 pub struct Budget {
     nodes: Cell<usize>,
     bytes: Cell<usize>,
-    spent: RefCell<Option<(usize, Problem)>>,
+    spent: RefCell<Option<(usize, YamlProblem)>>,
 }
 
 impl Default for Budget {
@@ -74,8 +74,8 @@ impl Budget {
                     self.bytes.set(bytes);
                     return true;
                 }
-                (None, _) => Problem::TooManyNodes { limit: MAX_NODES },
-                (Some(_), None) => Problem::TooManyBytes { limit: MAX_TEXT },
+                (None, _) => YamlProblem::TooManyNodes { limit: MAX_NODES },
+                (Some(_), None) => YamlProblem::TooManyBytes { limit: MAX_TEXT },
             };
         *self.spent.borrow_mut() = Some((line, problem));
         false
@@ -92,7 +92,7 @@ impl Budget {
     }
 
     /// What was too much, if anything was: whatever else is found follows from it.
-    pub fn settle<P: From<Problem>>(&self, found: &mut Vec<(usize, P)>) {
+    pub fn settle<P: From<YamlProblem>>(&self, found: &mut Vec<(usize, P)>) {
         if let Some((line, problem)) = self.spent.take() {
             *found = vec![(line, problem.into())];
         }

@@ -20,5 +20,5 @@ pub use emit::{Emitted, emit, is_bare, literal};
 pub use limits::{Budget, MAX_BYTES, MAX_DEPTH, MAX_NODES, Size};
 pub use node::{Node, NodeKind};
 pub use parse::{Located, parse};
-pub use problem::Problem;
+pub use problem::YamlProblem;
 pub use scalar::{Resolved, Scalar, Tag, Variable};

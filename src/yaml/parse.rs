@@ -14,11 +14,11 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag as ParsedTag};
 use super::layout::Layout;
 use super::limits::{Budget, MAX_BYTES, MAX_DEPTH, MAX_KEYS, Size};
 use super::node::{Node, NodeKind};
-use super::problem::Problem;
+use super::problem::YamlProblem;
 use super::scalar::{Scalar, Tag};
 
 /// Where a problem is: line and column from 1, in characters, and what is wrong.
-pub type Located = (usize, usize, Problem);
+pub type Located = (usize, usize, YamlProblem);
 
 /// Parses the first document of `text`; an empty text is a null.
 ///
@@ -27,7 +27,7 @@ pub type Located = (usize, usize, Problem);
 /// 8 MiB with each use of an alias, 4096 keys in a mapping), or what yaml.v2 refuses (a merge of something else than mappings).
 pub fn parse(text: &str) -> Result<Node, Located> {
     if text.len() > MAX_BYTES {
-        return Err((0, 0, Problem::TooLarge { limit: MAX_BYTES }));
+        return Err((0, 0, YamlProblem::TooLarge { limit: MAX_BYTES }));
     }
     let text = with_newlines(text.strip_prefix('\u{feff}').unwrap_or(text));
     let text = text.as_ref();
@@ -40,7 +40,7 @@ pub fn parse(text: &str) -> Result<Node, Located> {
                 layout.restore_columns(&mut root);
                 return Ok(root);
             }
-            Err(Failure { line, column, problem: Problem::Syntax { info }, in_flow: Some(in_flow) })
+            Err(Failure { line, column, problem: YamlProblem::Syntax { info }, in_flow: Some(in_flow) })
                 if layout.mend(line, column, &info, in_flow) => {}
             Err(Failure { line, column, problem, .. }) => {
                 return Err((line, layout.original_column(line, column), problem));
@@ -63,7 +63,7 @@ fn with_newlines(text: &str) -> Cow<'_, str> {
 struct Failure {
     line: usize,
     column: usize,
-    problem: Problem,
+    problem: YamlProblem,
     /// Whether it is inside of brackets; known of what the parser itself found.
     in_flow: Option<bool>,
 }
@@ -75,8 +75,8 @@ fn parse_strictly(text: &str) -> Result<Node, Failure> {
         let (event, span) = event.map_err(|error| {
             let at = error.marker();
             let problem = match error.info() {
-                "recursion limit exceeded" => Problem::TooDeep { limit: MAX_DEPTH },
-                info => Problem::Syntax { info: info.to_owned() },
+                "recursion limit exceeded" => YamlProblem::TooDeep { limit: MAX_DEPTH },
+                info => YamlProblem::Syntax { info: info.to_owned() },
             };
             let in_flow = Some(builder.is_in_flow());
             Failure { line: at.line(), column: at.col() + 1, problem, in_flow }
@@ -105,8 +105,8 @@ fn refuse_characters(text: &str) -> Result<(), Located> {
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let line = before.matches('\n').count() + 1;
     let problem = match text[at..].chars().next().filter(|c| is_break(*c)) {
-        Some(c) => Problem::LineBreak { code: u32::from(c) },
-        None => Problem::ControlCharacter,
+        Some(c) => YamlProblem::LineBreak { code: u32::from(c) },
+        None => YamlProblem::ControlCharacter,
     };
     Err((line, before[line_start..].chars().count() + 1, problem))
 }
@@ -121,7 +121,7 @@ fn refuse_directives(text: &str) -> Result<(), Located> {
             (Some("%YAML"), Some("1.1")) | (Some("%TAG"), _) if line.starts_with('%') => {}
             _ if line.starts_with('%') => {
                 let info = "the directive is neither %YAML 1.1 nor %TAG".to_owned();
-                return Err((index + 1, 1, Problem::Syntax { info }));
+                return Err((index + 1, 1, YamlProblem::Syntax { info }));
             }
             _ => break,
         }
@@ -133,8 +133,8 @@ fn refuse_directives(text: &str) -> Result<(), Located> {
 struct Source(Vec<char>);
 
 impl Source {
-    fn check(&self, event: &Event<'_>, span: Span, builder: &Builder) -> Result<(), Problem> {
-        let refuse = |info: &str| Err(Problem::Syntax { info: info.to_owned() });
+    fn check(&self, event: &Event<'_>, span: Span, builder: &Builder) -> Result<(), YamlProblem> {
+        let refuse = |info: &str| Err(YamlProblem::Syntax { info: info.to_owned() });
         match event {
             Event::Scalar(_, ScalarStyle::DoubleQuoted, ..) if self.has_slash(span) => {
                 refuse("`\\/` is no escape in YAML 1.1")
@@ -270,16 +270,18 @@ enum Key {
 
 impl Builder {
     /// Takes one event, in brackets or not; true at the end of the first document.
-    fn take(&mut self, event: Event<'_>, span: Span, is_flow: bool) -> Result<bool, Problem> {
+    fn take(&mut self, event: Event<'_>, span: Span, is_flow: bool) -> Result<bool, YamlProblem> {
         let (line, column) = (span.start.line(), span.start.col() + 1);
         match event {
             Event::Nothing | Event::StreamStart | Event::DocumentStart(_) => {}
             Event::StreamEnd | Event::DocumentEnd => return Ok(true),
             Event::Alias(anchor) => {
-                let Some(anchored) = self.anchors.get(&anchor) else { return Err(Problem::AliasOfItself) };
+                let Some(anchored) = self.anchors.get(&anchor) else {
+                    return Err(YamlProblem::AliasOfItself);
+                };
                 if self.is_after_merge() && !anchored.node.is_mapping() {
                     // It follows no alias to a list.
-                    return Err(Problem::MergeNotMapping);
+                    return Err(YamlProblem::MergeNotMapping);
                 }
                 self.spend(anchored.size)?;
                 self.check_depth(anchored.size.height)?;
@@ -313,7 +315,7 @@ impl Builder {
         Ok(false)
     }
 
-    fn start(&mut self, mut open: Open) -> Result<(), Problem> {
+    fn start(&mut self, mut open: Open) -> Result<(), YamlProblem> {
         // A pair such as `[a: b]` has no brackets of its own.
         open.is_flow |= self.is_in_flow();
         self.spend(Size { nodes: 1, bytes: 0, height: 1 })?;
@@ -322,7 +324,7 @@ impl Builder {
         Ok(())
     }
 
-    fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Problem> {
+    fn finish(&mut self, node: Node, anchor: usize) -> Result<(), YamlProblem> {
         if anchor != 0 {
             let size = Size::of(&node);
             // The copy for later takes memory as well.
@@ -332,7 +334,7 @@ impl Builder {
         self.add(node)
     }
 
-    fn add(&mut self, node: Node) -> Result<(), Problem> {
+    fn add(&mut self, node: Node) -> Result<(), YamlProblem> {
         match self.open.last_mut().map(|open| &mut open.content) {
             None => self.root = Some(node),
             Some(Content::Sequence(items)) => items.push(node),
@@ -358,7 +360,7 @@ impl Builder {
         matches!(content, Some(Content::Mapping { key: Some(Key::Merge), .. }))
     }
 
-    fn spend(&self, size: Size) -> Result<(), Problem> {
+    fn spend(&self, size: Size) -> Result<(), YamlProblem> {
         let mut found = Vec::new();
         if !self.budget.take(0, size) {
             self.budget.settle(&mut found);
@@ -366,8 +368,12 @@ impl Builder {
         found.pop().map_or(Ok(()), |(_, problem)| Err(problem))
     }
 
-    fn check_depth(&self, more: usize) -> Result<(), Problem> {
-        if self.open.len() + more > MAX_DEPTH { Err(Problem::TooDeep { limit: MAX_DEPTH }) } else { Ok(()) }
+    fn check_depth(&self, more: usize) -> Result<(), YamlProblem> {
+        if self.open.len() + more > MAX_DEPTH {
+            Err(YamlProblem::TooDeep { limit: MAX_DEPTH })
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -375,7 +381,7 @@ fn scalar(
     text: Cow<'_, str>,
     style: ScalarStyle,
     tag: Option<Cow<'_, ParsedTag>>,
-) -> Result<Scalar, Problem> {
+) -> Result<Scalar, YamlProblem> {
     let plain = style == ScalarStyle::Plain;
     let (plain, tag) = match tag.as_deref() {
         None => (plain, None),
@@ -392,54 +398,54 @@ fn scalar(
         },
     };
     let scalar = Scalar { text: text.into_owned(), plain, tag, variable: None };
-    if scalar.fits_its_tag() { Ok(scalar) } else { Err(Problem::WrongTag) }
+    if scalar.fits_its_tag() { Ok(scalar) } else { Err(YamlProblem::WrongTag) }
 }
 
 /// What `!!` stands for.
 const CORE: &str = "tag:yaml.org,2002:";
 
-fn core_tag(name: &str) -> Result<Tag, Problem> {
+fn core_tag(name: &str) -> Result<Tag, YamlProblem> {
     Ok(match name {
         "int" => Tag::Int,
         "float" => Tag::Float,
         "bool" => Tag::Bool,
         "null" => Tag::Null,
         "timestamp" => Tag::Timestamp,
-        "binary" => return Err(Problem::UnknownTag { tag: name.to_owned() }),
+        "binary" => return Err(YamlProblem::UnknownTag { tag: name.to_owned() }),
         _ => Tag::Str,
     })
 }
 
-fn as_key(node: Node) -> Result<Key, Problem> {
+fn as_key(node: Node) -> Result<Key, YamlProblem> {
     match &node.kind {
         NodeKind::Scalar(scalar) if scalar.plain && scalar.tag.is_none() && scalar.text == "<<" => {
             Ok(Key::Merge)
         }
         NodeKind::Scalar(_) => Ok(Key::Named(node)),
-        NodeKind::Sequence(_) | NodeKind::Mapping(_) => Err(Problem::KeyNotText),
+        NodeKind::Sequence(_) | NodeKind::Mapping(_) => Err(YamlProblem::KeyNotText),
     }
 }
 
 /// `<<: value`: a mapping, or a list of mappings of which the first one wins.
-fn merge(entries: &mut Vec<(Node, Node)>, value: Node) -> Result<(), Problem> {
+fn merge(entries: &mut Vec<(Node, Node)>, value: Node) -> Result<(), YamlProblem> {
     match value.kind {
         NodeKind::Mapping(source) => put_all(entries, source),
         NodeKind::Sequence(items) => items.into_iter().rev().try_for_each(|item| match item.kind {
             NodeKind::Mapping(source) => put_all(entries, source),
-            NodeKind::Scalar(_) | NodeKind::Sequence(_) => Err(Problem::MergeNotMapping),
+            NodeKind::Scalar(_) | NodeKind::Sequence(_) => Err(YamlProblem::MergeNotMapping),
         }),
-        NodeKind::Scalar(_) => Err(Problem::MergeNotMapping),
+        NodeKind::Scalar(_) => Err(YamlProblem::MergeNotMapping),
     }
 }
 
-fn put_all(entries: &mut Vec<(Node, Node)>, source: Vec<(Node, Node)>) -> Result<(), Problem> {
+fn put_all(entries: &mut Vec<(Node, Node)>, source: Vec<(Node, Node)>) -> Result<(), YamlProblem> {
     source.into_iter().try_for_each(|(key, value)| put(entries, key, value))
 }
 
-fn put(entries: &mut Vec<(Node, Node)>, key: Node, value: Node) -> Result<(), Problem> {
+fn put(entries: &mut Vec<(Node, Node)>, key: Node, value: Node) -> Result<(), YamlProblem> {
     let Some(index) = entries.iter().position(|(known, _)| known.key() == key.key()) else {
         if entries.len() == MAX_KEYS {
-            return Err(Problem::TooManyKeys { limit: MAX_KEYS });
+            return Err(YamlProblem::TooManyKeys { limit: MAX_KEYS });
         }
         entries.push((key, value));
         return Ok(());
@@ -462,7 +468,7 @@ mod tests {
         parse(text).unwrap_or_else(|(line, column, problem)| panic!("{line}:{column}: {problem}"))
     }
 
-    fn problem(text: &str) -> Problem {
+    fn problem(text: &str) -> YamlProblem {
         parse(text).expect_err("it parses").2
     }
 
@@ -527,24 +533,24 @@ mod tests {
     fn wrong_syntax_names_its_place() {
         let (line, column, problem) = parse("a: 1\nb: [1, 2\nc: 3\n").expect_err("it parses");
         assert!(line >= 2 && column >= 1, "{line}:{column}");
-        assert!(matches!(problem, Problem::Syntax { .. }), "{problem}");
-        assert!(matches!(parse("a: 1\n b: \u{1}\n"), Err((2, 5, Problem::ControlCharacter))));
+        assert!(matches!(problem, YamlProblem::Syntax { .. }), "{problem}");
+        assert!(matches!(parse("a: 1\n b: \u{1}\n"), Err((2, 5, YamlProblem::ControlCharacter))));
     }
 
     #[test]
     fn what_yaml_v2_refuses_is_refused() {
-        assert!(matches!(problem("a: {<<: 5}"), Problem::MergeNotMapping));
-        assert!(matches!(problem("a: {<<: [{}, 5]}"), Problem::MergeNotMapping));
-        assert!(matches!(problem("a: &a [*a]"), Problem::AliasOfItself));
-        assert!(matches!(problem("a: *nobody"), Problem::Syntax { .. }));
-        assert!(matches!(problem("? [a]\n: b"), Problem::KeyNotText));
-        assert!(matches!(problem("a: !!binary aGk="), Problem::UnknownTag { .. }));
-        assert!(matches!(problem("a: &a [{}]\nb: {<<: *a}"), Problem::MergeNotMapping));
+        assert!(matches!(problem("a: {<<: 5}"), YamlProblem::MergeNotMapping));
+        assert!(matches!(problem("a: {<<: [{}, 5]}"), YamlProblem::MergeNotMapping));
+        assert!(matches!(problem("a: &a [*a]"), YamlProblem::AliasOfItself));
+        assert!(matches!(problem("a: *nobody"), YamlProblem::Syntax { .. }));
+        assert!(matches!(problem("? [a]\n: b"), YamlProblem::KeyNotText));
+        assert!(matches!(problem("a: !!binary aGk="), YamlProblem::UnknownTag { .. }));
+        assert!(matches!(problem("a: &a [{}]\nb: {<<: *a}"), YamlProblem::MergeNotMapping));
         for text in ["!!int abc", "!!bool 1", "!!null x", "!!float yes", "!!timestamp 2001", "!!int"] {
-            assert!(matches!(problem(&format!("a: {text}")), Problem::WrongTag), "{text}");
+            assert!(matches!(problem(&format!("a: {text}")), YamlProblem::WrongTag), "{text}");
         }
-        assert!(matches!(parse("a: 1 # \u{2028}b"), Err((1, 8, Problem::LineBreak { code: 0x2028 }))));
-        assert!(matches!(problem(r#"a: "\\\/""#), Problem::Syntax { .. }));
+        assert!(matches!(parse("a: 1 # \u{2028}b"), Err((1, 8, YamlProblem::LineBreak { code: 0x2028 }))));
+        assert!(matches!(problem(r#"a: "\\\/""#), YamlProblem::Syntax { .. }));
         for text in [
             "a: {b: c?d}",
             "a: {b: | c}",
@@ -556,14 +562,14 @@ mod tests {
             "a: &b{c: d}",
             "a: &b.c d\ne: *b.c",
         ] {
-            assert!(matches!(problem(text), Problem::Syntax { .. }), "{text}");
+            assert!(matches!(problem(text), YamlProblem::Syntax { .. }), "{text}");
         }
         assert!(parse("? b\n  c\n: d\n?\n: e\n").is_ok());
         assert!(parse("a: &a\n  b: c?d\ne: !!map\n  f: g?\nh: &h\n- i?\nj: *a\n").is_ok());
         assert!(parse("a: !!str &a-1_B b\nc: [*a-1_B, &x , &y]\nd: {&k e: *x }\n").is_ok());
         assert!(parse("a: b?c\nd:\n- e?f\ng: [\"h?\", {i: 'j?'}]\nk: l?\n").is_ok());
         for text in ["%YAML 1.2\n---\n", "# c\n%FOO\n---\n", "%YAML\n---\n"] {
-            assert!(matches!(problem(text), Problem::Syntax { .. }), "{text}");
+            assert!(matches!(problem(text), YamlProblem::Syntax { .. }), "{text}");
         }
     }
 
@@ -592,9 +598,12 @@ mod tests {
             let below = format!("*a{}", level - 1);
             laughs += &format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(", "));
         }
-        assert!(matches!(problem(&laughs), Problem::TooManyNodes { .. }));
-        assert!(matches!(problem(&"- ".repeat(65)), Problem::TooDeep { .. }));
-        assert!(matches!(problem(&format!("{}{}", "[".repeat(65), "]".repeat(65))), Problem::TooDeep { .. }));
+        assert!(matches!(problem(&laughs), YamlProblem::TooManyNodes { .. }));
+        assert!(matches!(problem(&"- ".repeat(65)), YamlProblem::TooDeep { .. }));
+        assert!(matches!(
+            problem(&format!("{}{}", "[".repeat(65), "]".repeat(65))),
+            YamlProblem::TooDeep { .. }
+        ));
         assert!(parse(&format!("{}{}", "[".repeat(64), "]".repeat(64))).is_ok());
         let tower = format!(
             "a: &a {}{}\nb: {}*a{}\n",
@@ -603,11 +612,11 @@ mod tests {
             "[".repeat(40),
             "]".repeat(40)
         );
-        assert!(matches!(problem(&tower), Problem::TooDeep { .. }));
-        assert!(matches!(problem(&"- a\n".repeat(100_001)), Problem::TooManyNodes { .. }));
+        assert!(matches!(problem(&tower), YamlProblem::TooDeep { .. }));
+        assert!(matches!(problem(&"- a\n".repeat(100_001)), YamlProblem::TooManyNodes { .. }));
         let keys: String = (0..4097).map(|n| format!("k{n}: 1\n")).collect();
-        assert!(matches!(problem(&keys), Problem::TooManyKeys { .. }));
-        assert!(matches!(problem(&"#".repeat(MAX_BYTES + 1)), Problem::TooLarge { .. }));
+        assert!(matches!(problem(&keys), YamlProblem::TooManyKeys { .. }));
+        assert!(matches!(problem(&"#".repeat(MAX_BYTES + 1)), YamlProblem::TooLarge { .. }));
     }
 
     #[test]

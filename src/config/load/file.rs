@@ -113,7 +113,7 @@ pub fn open_read(
         fail(0, 0, Problem::Unreadable { reason: reason(&error), missing })
     })?;
     if bytes.len() > MAX_BYTES {
-        return Err(fail(0, 0, yaml::Problem::TooLarge { limit: MAX_BYTES }.into()));
+        return Err(fail(0, 0, yaml::YamlProblem::TooLarge { limit: MAX_BYTES }.into()));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let bytes = error.as_bytes();

@@ -10,7 +10,7 @@ use crate::yaml::{self, MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, NodeKind};
 /// Returns the entries of a JSON list of databases, or of the list `dbs` in a mapping. No line is known of them.
 pub(in crate::config) fn databases(text: &[u8]) -> Result<Vec<Node>, Problem> {
     if text.len() > MAX_BYTES {
-        return Err(Problem::Text(yaml::Problem::TooLarge { limit: MAX_BYTES }));
+        return Err(Problem::Text(yaml::YamlProblem::TooLarge { limit: MAX_BYTES }));
     }
     let wrong = |reason: String| Problem::BadAnswer { reason };
     let found: Value = serde_json::from_slice(text).map_err(|error| {
@@ -47,9 +47,9 @@ pub(in crate::config) fn byte_order_mark(text: &[u8]) -> Option<&'static str> {
 
 fn node(value: Value, depth: usize, left: &mut usize) -> Result<Node, Problem> {
     if depth > MAX_DEPTH {
-        return Err(Problem::Text(yaml::Problem::TooDeep { limit: MAX_DEPTH }));
+        return Err(Problem::Text(yaml::YamlProblem::TooDeep { limit: MAX_DEPTH }));
     }
-    *left = left.checked_sub(1).ok_or(Problem::Text(yaml::Problem::TooManyNodes { limit: MAX_NODES }))?;
+    *left = left.checked_sub(1).ok_or(Problem::Text(yaml::YamlProblem::TooManyNodes { limit: MAX_NODES }))?;
     Ok(match value {
         Value::Null => Node::plain("null"),
         Value::Bool(value) => Node::plain(value.to_string()),
@@ -98,13 +98,13 @@ mod tests {
         assert_eq!(problem("[]\n[]"), wrong("no JSON (line 2, column 1)"));
         assert_eq!(
             problem(&" ".repeat(MAX_BYTES + 1)),
-            Problem::Text(yaml::Problem::TooLarge { limit: MAX_BYTES })
+            Problem::Text(yaml::YamlProblem::TooLarge { limit: MAX_BYTES })
         );
         let entry = |inside: &str| format!(r#"[{{"path": "a", "x": {inside}}}]"#);
         let deep = entry(&format!("{}{}", "[".repeat(70), "]".repeat(70)));
-        assert_eq!(problem(&deep), Problem::Text(yaml::Problem::TooDeep { limit: MAX_DEPTH }));
+        assert_eq!(problem(&deep), Problem::Text(yaml::YamlProblem::TooDeep { limit: MAX_DEPTH }));
         assert!(matches!(problem(&"[".repeat(100_000)), Problem::BadAnswer { .. }));
         let many = entry(&format!("[{}0]", "0,".repeat(MAX_NODES)));
-        assert_eq!(problem(&many), Problem::Text(yaml::Problem::TooManyNodes { limit: MAX_NODES }));
+        assert_eq!(problem(&many), Problem::Text(yaml::YamlProblem::TooManyNodes { limit: MAX_NODES }));
     }
 }

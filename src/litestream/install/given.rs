@@ -16,7 +16,7 @@ use crate::os::open;
 
 /// What the user names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Given {
+pub enum GivenFile {
     /// To be downloaded.
     Url(String),
     /// A file.
@@ -28,7 +28,7 @@ pub enum Given {
 /// What standard input is called.
 const STDIN: &str = "standard input";
 
-impl Given {
+impl GivenFile {
     /// What it is called in what is said of it.
     pub(super) fn name(&self) -> String {
         match self {
