@@ -16,7 +16,7 @@
 //! | `output` | the file that Litestream gets, and what may be shown of it |
 //! | `lint` | what is worth to be told of the text |
 //!
-//! What is wrong (`error`, `fault`, `given`) knows none of the readers.
+//! What is wrong (`error`, `problem`, `fault`, `given`), and what to do about it (`hints`), knows none of the readers.
 //!
 //! The room reads the one file that it is told to read; the environment, the working directory and the home come in as arguments.
 
@@ -24,11 +24,13 @@ pub mod duration;
 mod error;
 mod fault;
 mod given;
+mod hints;
 pub mod lint;
 mod load;
 mod model;
 mod output;
 mod own;
+mod problem;
 pub mod schema;
 mod values;
 mod variable_names;
