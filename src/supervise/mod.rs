@@ -48,6 +48,7 @@ mod restores;
 mod round;
 mod rounds;
 mod runtime_folder;
+mod settle;
 mod setup;
 mod snapshots;
 mod sources;

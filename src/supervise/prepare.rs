@@ -1,27 +1,24 @@
 //! Before anything runs: which Litestream this is, which databases are missing, and how those that
 //! are there stand to their backups.
 
-use std::cell::RefCell;
-use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::setup::{Faults, IfBehind, Looked};
+pub(super) use super::settle::{Owing, Prepared, failure, failures};
+use super::settle::{Present, Rules};
+use super::setup::{IfBehind, Looked};
 use crate::backup::trial::Trials;
-use crate::backup::{self, Chosen, Freshness, Lineages, Restorer};
-use crate::core::{ExitCode, Gate};
+use crate::backup::{self, Freshness, Lineages, Restorer};
+use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::ledger;
 use crate::litestream::command::{Error, Runner};
 use crate::litestream::database::{Database, names, of_names};
-use crate::litestream::ltx;
-use crate::litestream::position::{self, Position};
-use crate::litestream::replica_error::ReplicaError;
+use crate::litestream::position::Position;
 use crate::litestream::version::{EXPECTED, Judged, Version, judge};
 use crate::os::permit;
 
@@ -32,35 +29,17 @@ pub(super) struct Preparation {
     pub(super) dbs: Rc<Vec<Database>>,
     pub(super) allowed_version: Option<String>,
     pub(super) required_version: Option<Version>,
-    pub(super) if_behind: IfBehind,
-    pub(super) if_unrelated: IfBehind,
     pub(super) compare_limit: u64,
-    pub(super) gate: Gate,
     pub(super) limit: Duration,
     pub(super) parallel: usize,
-    pub(super) chosen: Rc<Chosen>,
     /// See [`super::Setup`].
     pub(super) check: Rc<dyn Fn(bool) -> Result<(), Failure>>,
-    pub(super) faults: Faults,
-    /// Of these something is known to be on no replica, as soon as it is.
-    pub(super) owing: Owing,
-}
-
-/// See [`Preparation::owing`].
-pub(super) type Owing = Rc<RefCell<BTreeSet<PathBuf>>>;
-
-/// What was found.
-pub(super) struct Prepared {
-    pub(super) version: Version,
-    pub(super) missing: Vec<Database>,
-    /// These are what was left, or what the user takes for it.
-    pub(super) inspected: Vec<PathBuf>,
-    /// Of these Litestream has to make a new copy, and why.
-    pub(super) whole: Vec<(PathBuf, String)>,
+    /// What is made of what is found.
+    pub(super) rules: Rules,
 }
 
 /// Tells of files with other names: of the first, and how many more there are.
-fn warn_of_names(present: &[Database]) {
+fn tell_of_names(present: &[Database]) {
     let mut found = present.iter().filter_map(|db| Some((&db.path, names(&db.path)?)));
     let Some((path, count)) = found.next() else { return };
     let (message, hint) = of_names(path, count);
@@ -69,15 +48,6 @@ fn warn_of_names(present: &[Database]) {
         more => format!("; the same of {more} more"),
     };
     tracing::warn!("{}: {message}: {hint}{more}", path.display());
-}
-
-/// A database that is here.
-struct Present<'a> {
-    db: &'a Database,
-    /// How it stands to its backup.
-    freshness: Result<Freshness, backup::Error>,
-    /// What it is by Litestream's files beside it.
-    file: Result<ledger::FileState, String>,
 }
 
 /// What the files of databases are, by Litestream's own beside them.
@@ -100,12 +70,12 @@ impl Preparation {
     /// Why the app must not be started.
     pub(super) async fn look(&self, inspected: Option<Inspected>) -> Result<Prepared, Failure> {
         let present: Vec<Database> = self.dbs.iter().filter(|db| db.exists()).cloned().collect();
-        warn_of_names(&present);
+        tell_of_names(&present);
         // It is told before Litestream is asked more with it. Most are of the series that is expected, and right.
         let mut known = None;
-        if (self.faults)(Looked::Written(EXPECTED.is_ltx())).is_err() {
+        if (self.rules.faults)(Looked::Written(EXPECTED.is_ltx())).is_err() {
             let version = self.version().await?;
-            (self.faults)(Looked::Written(version.is_ltx()))?;
+            (self.rules.faults)(Looked::Written(version.is_ltx()))?;
             known = Some(version);
         }
         let expected = async {
@@ -135,7 +105,7 @@ impl Preparation {
         self.settle_and_mark(version, &self.dbs, present).await
     }
 
-    /// What is known of all is settled, and whose their places are is written down.
+    /// Settles what is known of all, and writes down whose their places are.
     async fn settle_and_mark(
         &self,
         version: Version,
@@ -151,7 +121,7 @@ impl Preparation {
         let listed: Vec<_> =
             present.iter().filter_map(|one| Some((one.db, one.freshness.as_ref().ok()?))).collect();
         let lineages = Lineages::read(&self.runner, &listed).await.map_err(|error| failure(&error))?;
-        let prepared = self.settle_all(version, dbs, present)?;
+        let prepared = self.rules.settle_all(version, dbs, present)?;
         let written = lineages.write(&self.runner, &prepared.missing).await;
         written.map_err(|error| failure(&error))?;
         Ok(prepared)
@@ -168,10 +138,10 @@ impl Preparation {
         version: Version,
         listed: Option<Option<Position>>,
     ) -> Result<bool, Failure> {
-        (self.faults)(Looked::Named(db))?;
+        (self.rules.faults)(Looked::Named(db))?;
         let db = std::slice::from_ref(db);
         let present = if db[0].exists() { db } else { &[] };
-        warn_of_names(present);
+        tell_of_names(present);
         let files = self.inspect(present).await;
         let fresh = match listed {
             Some(replica) => {
@@ -225,7 +195,7 @@ impl Preparation {
             Broken, Current, Damaged, Diverged, Malformed, New, NotSqlite, Older, Other, Resized, Unfounded,
             Written,
         };
-        if !version.is_ltx() || self.if_behind == IfBehind::Ignore {
+        if !version.is_ltx() || self.rules.if_behind == IfBehind::Ignore {
             return;
         }
         for Present { db, freshness, file } in present {
@@ -270,7 +240,7 @@ impl Preparation {
             }
             let path = db.path.display();
             let size = permit::theirs(|| Ok(db.path.symlink_metadata()?.len())).unwrap_or(u64::MAX);
-            if self.if_unrelated == IfBehind::Refuse && size <= self.compare_limit {
+            if self.rules.if_unrelated == IfBehind::Refuse && size <= self.compare_limit {
                 match self.equals_its_backup(db, version).await {
                     Ok(false) => {}
                     Ok(true) => {
@@ -316,7 +286,7 @@ impl Preparation {
     async fn inspect(&self, present: &[Database]) -> Vec<Result<ledger::FileState, String>> {
         use ledger::FileState::{Diverged, Written};
         let ask = |db: Database, runner: Runner| {
-            let owing = self.owing.clone();
+            let owing = self.rules.owing.clone();
             async move {
                 let (freshness, is_owed) = super::ledger::inspect(&runner, &db).await?;
                 // Nothing that is not copied can have been uploaded.
@@ -327,195 +297,6 @@ impl Preparation {
             }
         };
         self.of_each(present, ask).await
-    }
-
-    fn settle_all(
-        &self,
-        version: Version,
-        dbs: &[Database],
-        present: Vec<Present<'_>>,
-    ) -> Result<Prepared, Failure> {
-        let missing = dbs.iter().filter(|db| !db.exists()).cloned().collect();
-        let mut prepared = Prepared { version, missing, inspected: Vec::new(), whole: Vec::new() };
-        for Present { db, freshness, file } in present {
-            refuse_newer_files(db, version)?;
-            let is_empty = matches!(freshness, Ok(Freshness::Empty | Freshness::Cut { replica: None, .. }));
-            // What nobody has ever replicated is no run's, and as it was before this one.
-            if is_empty && position::local(version, &db.meta).is_some() {
-                self.owing.borrow_mut().insert(db.path.clone());
-            }
-            let behind = match freshness {
-                Ok(Freshness::Current | Freshness::Empty) => false,
-                Ok(Freshness::Behind { local, replica }) => {
-                    let behind = format!("({local}) is older than its backup on {} ({replica})", db.replica);
-                    self.settle_behind(db, &behind)?
-                }
-                Ok(Freshness::Unrelated { replica }) => self.settle_unrelated(db, &replica)?,
-                // With a newest file that is broken, the launch puts them all aside.
-                Ok(Freshness::Apart { .. })
-                    if matches!(file, Ok(ledger::FileState::NotSqlite | ledger::FileState::Broken(_))) =>
-                {
-                    false
-                }
-                Ok(Freshness::Apart { replica, first }) => {
-                    if !self.settle_apart(db, &replica, first)? {
-                        prepared.inspected.push(db.path.clone());
-                        continue;
-                    }
-                    true
-                }
-                Ok(Freshness::Cut { first, replica }) => {
-                    let is_refused = matches!(file, Ok(ledger::FileState::NotSqlite))
-                        || matches!(file, Ok(ledger::FileState::Malformed { .. }))
-                            && is_empty
-                            && self.if_behind != IfBehind::Ignore;
-                    if !is_refused {
-                        begin_anew(db, first, replica.as_ref())?;
-                        prepared.inspected.push(db.path.clone());
-                        continue;
-                    }
-                    false
-                }
-                Err(error) if self.gate == Gate::None => {
-                    tracing::warn!("{error}: starting all the same, as --gate none says");
-                    false
-                }
-                Err(error) => return Err(failure(&error)),
-            };
-            if behind || (version.is_ltx() && self.settle_file(db, file, is_empty, &mut prepared)?) {
-                prepared.missing.push(db.clone());
-            }
-        }
-        for db in &prepared.missing {
-            // It is put into quarantine, for its backup.
-            self.owing.borrow_mut().remove(&db.path);
-        }
-        let missing: HashSet<&PathBuf> = prepared.missing.iter().map(|db| &db.path).collect();
-        for db in dbs.iter().filter(|db| !missing.contains(&db.path) && db.exists()) {
-            (self.faults)(Looked::Staying(db))?;
-            if self.chosen.of(&db.path).is_none() {
-                continue;
-            }
-            tracing::warn!(
-                "--restore-txid has no effect: {} is here. To go back to that txid, move it away with its {}",
-                db.path.display(),
-                db.meta.display()
-            );
-        }
-        Ok(prepared)
-    }
-
-    /// Whether the database is to be restored, because another file stands in its place.
-    fn settle_file(
-        &self,
-        db: &Database,
-        file: Result<ledger::FileState, String>,
-        is_replica_empty: bool,
-        prepared: &mut Prepared,
-    ) -> Result<bool, Failure> {
-        use ledger::FileState::{
-            Broken, Current, Damaged, Diverged, Malformed, New, NotSqlite, Older, Other, Resized, Unfounded,
-            Written,
-        };
-        let path = db.path.display();
-        let why = match file {
-            Ok(New | Current) => None,
-            Ok(Unfounded) => Some(super::ledger::UNFOUNDED.to_owned()),
-            // The launch sees to it.
-            Ok(Broken(_)) => return Ok(false),
-            Ok(NotSqlite) => {
-                let message = format!("{path}: it is no SQLite database");
-                return Err(Failure::new(ExitCode::CONFIG, message)
-                    .hint("correct the path; Litestream cannot replicate a database that is encrypted"));
-            }
-            Ok(Diverged { why, since }) => Some(super::ledger::diverged(&why, since)),
-            Ok(Written { pages, txid }) => {
-                tracing::warn!(
-                    "{path}: somebody wrote to it while litekeeper did not run ({pages} pages): going on from what is there now; what was left before is txid {txid:016x} of the backup"
-                );
-                Some("it was written to while litekeeper did not run".to_owned())
-            }
-            Ok(Damaged { pages, txid }) => {
-                tracing::warn!(
-                    "{path}: {pages} of its pages are not as they were left, although nobody wrote to it: the disk may have damaged it, and its backup is as it was: going on from what is there now; what was left is txid {txid:016x} of the backup"
-                );
-                Some("its pages have changed although nobody wrote to it".to_owned())
-            }
-            Ok(Malformed { why }) => {
-                // It would take the place of a backup that is whole.
-                let damage = || super::ledger::damage(db, &why);
-                if self.if_behind == IfBehind::Refuse {
-                    // What is told of any such file is told of this one.
-                    (self.faults)(Looked::Staying(db))?;
-                }
-                if is_replica_empty && self.if_behind != IfBehind::Ignore {
-                    let Failure { message, .. } = damage();
-                    let message = format!("{message}; and {} holds no backup", db.replica);
-                    return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(
-                        "name the place where its backup is, or bring the file from elsewhere; `--if-behind ignore` goes on from it \
-                         as it is",
-                    ));
-                }
-                if self.settle(db, &format!("{path}: {why}"), damage, || Ok(()))? {
-                    return Ok(true);
-                }
-                Some(format!("{why}; going on from it, as --if-behind ignore says"))
-            }
-            Ok(Older(pages)) => {
-                let behind = format!(
-                    "is an older copy of the database that was left ({pages} of its pages are as they once were): it is older than its backup on {}",
-                    db.replica
-                );
-                if self.settle_behind(db, &behind)? {
-                    return Ok(true);
-                }
-                Some("it is an older copy".to_owned())
-            }
-            Ok(Other { why }) => {
-                let behind = format!("is not the file that was left: {why}");
-                if self.settle_behind(db, &behind)? {
-                    return Ok(true);
-                }
-                Some("it is another file".to_owned())
-            }
-            Ok(Resized { was, now, other }) => {
-                if let Some(why) = other {
-                    let refusal = || super::ledger::resized_other(db, was, now, &why);
-                    if self.settle(db, &format!("{path}: {why}"), refusal, || Ok(()))? {
-                        return Ok(true);
-                    }
-                }
-                if !is_replica_empty {
-                    return Err(super::ledger::resized(db, was, now));
-                }
-                let kept = backup::quarantine_metadata(db).map_err(|error| failure(&error))?;
-                tracing::warn!(
-                    "{path}: its pages have {now} bytes now, and those that litestream has copied have {was}; {} holds no backup: \
-                     beginning with a fresh copy; {kept}",
-                    db.replica
-                );
-                None
-            }
-            Err(error) if self.gate == Gate::None => {
-                tracing::warn!("{path}: {error}: starting all the same, as --gate none says");
-                None
-            }
-            Err(error) => {
-                let message = format!("{path}: cannot be compared with what litestream has copied: {error}");
-                let hint = if is_full(&error) {
-                    "free some space: nothing is lost, and nothing is to be moved away for it".to_owned()
-                } else {
-                    let meta = db.meta.display();
-                    format!(
-                        "see to {meta}, or move it away: litestream then makes a new copy of the whole database"
-                    )
-                };
-                return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(hint));
-            }
-        };
-        prepared.whole.extend(why.map(|why| (db.path.clone(), why)));
-        prepared.inspected.push(db.path.clone());
-        Ok(false)
     }
 
     async fn version(&self) -> Result<Version, Failure> {
@@ -588,141 +369,6 @@ impl Preparation {
         answers.sort_by_key(|(place, _)| *place);
         answers.into_iter().map(|(_, answer)| answer).collect()
     }
-
-    /// Whether the database is to be restored: what `--if-behind` says of a file that is not what its backup was made of.
-    /// `go_on` is for who goes on from it.
-    fn settle(
-        &self,
-        db: &Database,
-        why: &str,
-        refusal: impl FnOnce() -> Failure,
-        go_on: impl FnOnce() -> Result<(), Failure>,
-    ) -> Result<bool, Failure> {
-        match self.if_behind {
-            IfBehind::Refuse => Err(refusal()),
-            IfBehind::Ignore => go_on().map(|()| false),
-            IfBehind::Restore => quarantine(db, why).map(|()| true),
-        }
-    }
-
-    /// As [`Preparation::settle`], of a file that is older.
-    fn settle_behind(&self, db: &Database, behind: &str) -> Result<bool, Failure> {
-        let behind = format!("{} {behind}", db.path.display());
-        let refusal = || {
-            Failure::new(ExitCode::UNAVAILABLE, &behind).hint(
-                "`--if-behind restore` keeps this file under another name and restores the backup; `--if-behind ignore` \
-                 goes on from it, and what only the backup has leaves the latest restore",
-            )
-        };
-        self.settle(db, &behind, refusal, || {
-            tracing::warn!("{behind}: going on from it, as --if-behind ignore says");
-            Ok(())
-        })
-    }
-
-    /// Whether the database is to be restored: nothing beside it says that it is what the backup was made of, and it is not the same.
-    fn settle_unrelated(&self, db: &Database, replica: &Position) -> Result<bool, Failure> {
-        let (path, place) = (db.path.display(), &db.replica);
-        let why = format!(
-            "{path}: nothing of litestream's is beside it, and it is not what its replica {place} holds ({replica})"
-        );
-        match self.if_unrelated {
-            IfBehind::Refuse => Err(Failure::new(ExitCode::UNAVAILABLE, why).hint(
-                "nothing was changed: `--if-unrelated restore` keeps this file under another name and restores the backup; \
-                 `--if-unrelated adopt` takes this file for the truth, and what the backup has leaves the latest restore; if the \
-                 place is another database's, name this one's own",
-            )),
-            IfBehind::Restore => quarantine(db, &why).map(|()| true),
-            IfBehind::Ignore => {
-                tracing::warn!(
-                    "{why}: going on from it, as --if-unrelated adopt says; what is there can be restored by time or txid until its \
-                     retention ends"
-                );
-                Ok(false)
-            }
-        }
-    }
-
-    /// As [`Preparation::settle`], of a backup that was not made of the database, as far as anybody knows.
-    fn settle_apart(&self, db: &Database, replica: &Position, first: Option<u64>) -> Result<bool, Failure> {
-        let (path, place) = (db.path.display(), &db.replica);
-        let apart = match first {
-            None => format!(
-                "{path}: {place} ends at {replica}, and that transaction is another one than this database's: {}",
-                backup::NOT_ITS_OWN
-            ),
-            Some(first) => format!(
-                "{path}: {place} ends at {replica}, and litestream's local files begin at txid {first}: nobody knows whether \
-                 that is this database's backup"
-            ),
-        };
-        let refusal = || {
-            Failure::new(ExitCode::UNAVAILABLE, &apart).hint(
-                "nothing was changed there: name this database's own place, or an empty one; `--if-behind restore` keeps this \
-                 file under another name and restores that backup; `--if-behind ignore` puts a fresh copy of this one on top \
-                 of it",
-            )
-        };
-        self.settle(db, &apart, refusal, || {
-            let kept = backup::quarantine_metadata(db).map_err(|error| failure(&error))?;
-            tracing::warn!(
-                "{apart}: beginning with a fresh copy on top of it, as --if-behind ignore says; {kept}"
-            );
-            Ok(())
-        })
-    }
-}
-
-/// Litestream's own files beside a database, written by a newer one than this: it would fail at them for ever, and one
-/// without a socket while the app runs.
-fn refuse_newer_files(db: &Database, version: Version) -> Result<(), Failure> {
-    if !version.is_ltx() || version.reads_blocks() {
-        return Ok(());
-    }
-    let folder = ltx::folder(&db.meta);
-    let newest = position::txids(&folder).max().map(|txid| folder.join(ltx::name(txid)));
-    // What cannot be read is told by whoever needs it.
-    let is_newer = |path: &PathBuf| permit::theirs(|| ltx::has_blocks(path)).unwrap_or(false);
-    let Some(file) = newest.filter(is_newer) else { return Ok(()) };
-    let message = format!("{}: litestream {version} cannot read {}", db.path.display(), file.display());
-    Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(ReplicaError::Newer.hint()))
-}
-
-/// Puts the database into quarantine; the backup takes its place.
-fn quarantine(db: &Database, why: &str) -> Result<(), Failure> {
-    let kept = backup::quarantine_database(db).map_err(|error| failure(&error))?;
-    tracing::warn!("{why}: the backup is restored in its place; {kept}");
-    Ok(())
-}
-
-/// Puts Litestream's own files into quarantine for a replica that they cannot be uploaded to: it holds nothing, and they do not
-/// begin where a backup begins. Litestream would wait for ever.
-fn begin_anew(db: &Database, first: u64, replica: Option<&Position>) -> Result<(), Failure> {
-    let (path, place) = (db.path.display(), &db.replica);
-    let meta = db.meta.display();
-    if let Some(replica) = replica {
-        // Whose backup that is nobody knows.
-        let message = format!(
-            "{path}: {place} ends at {replica}, and litestream's local files begin at txid {first}: what is in between \
-             cannot be uploaded any more"
-        );
-        return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(format!(
-            "was this database replicated to another place before? Name that one, or an empty one; to begin with a fresh \
-             copy on top of what {place} holds, move {meta} away"
-        )));
-    }
-    let kept = backup::quarantine_metadata(db).map_err(|error| failure(&error))?;
-    tracing::warn!(
-        "{path}: {place} holds no backup (it was emptied, or is another one than before), and litestream's local files begin \
-         at txid {first} only: beginning with a fresh copy; {kept}"
-    );
-    Ok(())
-}
-
-/// Whether these are the words for a file system, or a quota, without room: the system's, or SQLite's.
-fn is_full(error: &str) -> bool {
-    let says = |number: Errno| error.contains(&std::io::Error::from(number).to_string());
-    says(Errno::ENOSPC) || says(Errno::EDQUOT) || error.contains("database or disk is full")
 }
 
 fn zip<'a>(
@@ -732,32 +378,4 @@ fn zip<'a>(
 ) -> Vec<Present<'a>> {
     let both = fresh.into_iter().zip(files);
     present.iter().zip(both).map(|(db, (freshness, file))| Present { db, freshness, file }).collect()
-}
-
-/// A backup's error, as the program's end.
-pub(super) fn failure(error: &backup::Error) -> Failure {
-    Failure::new(error.exit(), error.to_string()).hinted(error.hint())
-}
-
-/// Several, as one end: the first one's code, everybody's words and hints.
-pub(super) fn failures(errors: &[backup::Error]) -> Failure {
-    let Some(first) = errors.first() else {
-        return Failure::new(ExitCode::UNAVAILABLE, "a restore failed and left no reason");
-    };
-    Failure::all(first.exit(), &errors.iter().map(failure).collect::<Vec<_>>())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_disk_is_told_by_whoever_says_it() {
-        for error in [Errno::ENOSPC, Errno::EDQUOT] {
-            let error = std::io::Error::from(error);
-            assert!(is_full(&std::io::Error::new(error.kind(), format!("/x: {error}")).to_string()));
-        }
-        assert!(is_full("database or disk is full"));
-        assert!(!is_full("/x: Permission denied (os error 13)"));
-    }
 }

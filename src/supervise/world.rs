@@ -28,6 +28,7 @@ use super::register::{self, Going};
 use super::resolver::{self, Question};
 use super::restores::Restores;
 use super::runtime_folder::{RuntimeFolder, Written};
+use super::settle::Rules;
 use super::setup::Setup;
 use super::table::{DatabaseTable, Listed};
 use super::workplace::Workplace;
@@ -205,16 +206,18 @@ impl World {
             dbs,
             allowed_version: self.setup.allowed_version.clone(),
             required_version: self.setup.required_version,
-            if_behind: self.setup.if_behind,
-            if_unrelated: self.setup.if_unrelated,
             compare_limit: self.setup.compare_limit,
-            gate: self.setup.policy.gate,
             limit: self.setup.policy.gate_timeout,
             parallel: self.setup.restore_parallel,
-            chosen: self.setup.restore_txids.clone(),
             check: self.setup.check.clone(),
-            faults: self.setup.faults.clone(),
-            owing: self.restores.owing.clone(),
+            rules: Rules {
+                if_behind: self.setup.if_behind,
+                if_unrelated: self.setup.if_unrelated,
+                gate: self.setup.policy.gate,
+                chosen: self.setup.restore_txids.clone(),
+                faults: self.setup.faults.clone(),
+                owing: self.restores.owing.clone(),
+            },
         }
     }
 

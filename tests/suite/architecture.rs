@@ -632,9 +632,10 @@ const WITHOUT_HINT: &[(&str, usize, &str)] = &[
     ("cli/reload.rs", 1, "it has a hint by its kind"),
     ("supervise/driver.rs", 1, "the kernel has no event loop"),
     ("supervise/ledger.rs", 1, "a process of ours died"),
-    ("supervise/prepare.rs", 2, "an interruption; a restore without a word"),
+    ("supervise/prepare.rs", 1, "an interruption"),
     ("supervise/keeper_socket.rs", 2, "the end; and what no keeper of this version says"),
     ("supervise/round.rs", 2, "a fault of this program; the app's end, which says itself when to try again"),
+    ("supervise/settle.rs", 1, "a restore without a word"),
     ("supervise/database_lock.rs", 2, "an interruption; and one that has its hint below"),
 ];
 
