@@ -51,16 +51,29 @@ pub fn lock_path(db: &Database) -> PathBuf {
 
 /// Returns the control socket of the keeper that runs on a database, and which file its lock is (device and inode); `None` when
 /// none runs. In another container the same path may be another keeper's.
-pub fn keeper_socket(db: &Database) -> Option<(PathBuf, (u64, u64))> {
-    let (holder, file) = now(db)?;
-    Some((holder.keeper?, file))
+///
+/// # Errors
+/// As [`now`].
+pub fn keeper_socket(db: &Database) -> Result<Option<(PathBuf, (u64, u64))>, Failure> {
+    Ok(now(db)?.and_then(|(holder, file)| Some((holder.keeper?, file))))
 }
 
 /// Who holds the lock of a database, and which file that lock is (device and inode); none where nobody does.
-pub fn now(db: &Database) -> Option<(Holder, (u64, u64))> {
-    let (text, found) = lock::held(&lock_path(db))?;
-    permit::belong_to_owner(&found);
-    Some((Holder::of(db, &text), (found.dev(), found.ino())))
+///
+/// # Errors
+/// This user may not look, so that nobody knows whether a keeper runs.
+pub fn now(db: &Database) -> Result<Option<(Holder, (u64, u64))>, Failure> {
+    let path = lock_path(db);
+    let held = lock::held(&path).map_err(|error| {
+        let (db, path) = (db.path.display(), path.display());
+        let message = format!("{db}: whether a keeper runs cannot be known: {path}: {error}");
+        Failure::new(ExitCode::UNAVAILABLE, message)
+            .hint("run it as the user that the database belongs to, or as root")
+    })?;
+    Ok(held.map(|(text, found)| {
+        permit::belong_to_owner(&found);
+        (Holder::of(db, &text), (found.dev(), found.ino()))
+    }))
 }
 
 /// A process that has a database open.

@@ -103,11 +103,13 @@ fn find(args: &args::Reload) -> Result<Socket, Failure> {
         }
     };
     let found = |db: &Database| {
-        let (socket, lock) = holder::keeper_socket(db)?;
-        Some(Socket { socket, of: Some((db.path.clone(), lock)) })
+        let found = holder::keeper_socket(db)?;
+        Ok::<_, Failure>(found.map(|(socket, lock)| Socket { socket, of: Some((db.path.clone(), lock)) }))
     };
-    if let Some(found) = dbs.iter().find_map(found) {
-        return Ok(found);
+    for db in &dbs {
+        if let Some(found) = found(db)? {
+            return Ok(found);
+        }
     }
     if let Some(db) = dbs.first() {
         let message = format!("no keeper runs on {}", db.path.display());

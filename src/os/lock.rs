@@ -296,19 +296,28 @@ fn read(file: &File) -> String {
 
 /// What the holder of a lock has left in it; `None` where nobody holds it.
 pub fn held_by(path: &Path) -> Option<String> {
-    held(path).map(|(text, _)| text)
+    held(path).ok().flatten().map(|(text, _)| text)
 }
 
 /// The same with the file that it is in.
-pub fn held(path: &Path) -> Option<(String, std::fs::Metadata)> {
+///
+/// # Errors
+/// This user may not look: somebody may hold it.
+pub fn held(path: &Path) -> io::Result<Option<(String, std::fs::Metadata)>> {
     let open = || {
         let (folder, name) = Folder::of(path)?;
         folder.open_file(name, false)
     };
-    let file = open().ok()?;
+    let file = match open() {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
+        // What is no file is no lock.
+        Err(_) => return Ok(None),
+    };
     // The kernel's list does not tell of those in another container.
-    let found = file.metadata().ok()?;
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| (read(&file), found))
+    let found = file.metadata()?;
+    let is_held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    Ok(is_held.then(|| (read(&file), found)))
 }
 
 #[cfg(test)]
@@ -326,6 +335,28 @@ mod tests {
         drop(lock);
         assert!(Lock::acquire(&path, "pid 2").is_ok());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "pid 2");
+    }
+
+    #[test]
+    fn whether_one_is_held_that_may_not_be_read_is_unknown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        assert!(held(&path).unwrap().is_none());
+        let lock = Lock::acquire(&path, "pid 1").unwrap();
+        assert!(held(&path).unwrap().is_some_and(|(text, _)| text == "pid 1"));
+        for folder_mode in [0o755, 0o600] {
+            std::fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
+            std::fs::set_permissions(dir.path(), Permissions::from_mode(folder_mode)).unwrap();
+            let path = path.clone();
+            // Root may read anything, but for a thread that opens files as another user (`setfsuid(2)`).
+            let seen = std::thread::spawn(move || {
+                nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
+                held(&path).map(|_| ()).map_err(|error| error.kind())
+            });
+            assert_eq!(seen.join().unwrap(), Err(io::ErrorKind::PermissionDenied));
+        }
+        std::fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).unwrap();
+        drop(lock);
     }
 
     #[test]

@@ -35,13 +35,18 @@ pub(in crate::cli) fn exec(args: &args::Exec) -> Result<ExitCode, Failure> {
 fn refuse_without_keeper(opened: &Opened) -> Result<(), Failure> {
     let inventory = opened.inventory();
     let all = Candidates::look(opened, &inventory)?.all()?;
-    let has_keeper = |one: &Candidate| keeper::of(one).is_some();
     let (named, found): (Vec<Candidate>, Vec<Candidate>) =
         all.into_iter().partition(|one| one.entry.is_none());
-    let without: Vec<Candidate> = match named.is_empty() {
-        true if found.iter().any(has_keeper) => Vec::new(),
-        true => found,
-        false => named.into_iter().filter(|one| !has_keeper(one)).collect(),
-    };
+    let are_named = !named.is_empty();
+    let (mut with, mut without) = (0, Vec::new());
+    for one in if are_named { named } else { found } {
+        match keeper::of(&one)? {
+            Some(_) => with += 1,
+            None => without.push(one),
+        }
+    }
+    if !are_named && with > 0 {
+        return Ok(());
+    }
     if without.is_empty() { Ok(()) } else { Err(keeper::none(&without)) }
 }

@@ -76,8 +76,11 @@ pub(super) fn none(chosen: &[Candidate]) -> Failure {
 }
 
 /// What the keeper that runs on a database has left in its lock.
-pub(super) fn of(one: &Candidate) -> Option<Holder> {
-    holder::now(&one.db).map(|(holder, _)| holder).filter(|holder| !holder.is_restore)
+///
+/// # Errors
+/// As [`holder::now`].
+pub(super) fn of(one: &Candidate) -> Result<Option<Holder>, Failure> {
+    Ok(holder::now(&one.db)?.map(|(holder, _)| holder).filter(|holder| !holder.is_restore))
 }
 
 /// A keeper that runs on one of the databases.
@@ -95,15 +98,20 @@ impl Running {
     /// None does.
     fn find(args: &args::Running) -> Result<Self, Failure> {
         let (_, _, chosen) = candidate::chosen(&args.given, args.db.as_slice())?;
-        if let Some(running) = chosen.iter().find_map(Self::on) {
-            return Ok(running);
+        for one in &chosen {
+            if let Some(running) = Self::on(one)? {
+                return Ok(running);
+            }
         }
         Err(none(&chosen))
     }
 
     /// The one that runs on a database.
-    pub(super) fn on(one: &Candidate) -> Option<Self> {
-        Self::of(of(one)?)
+    ///
+    /// # Errors
+    /// As [`holder::now`].
+    pub(super) fn on(one: &Candidate) -> Result<Option<Self>, Failure> {
+        Ok(of(one)?.and_then(Self::of))
     }
 
     /// The one that has a lock.

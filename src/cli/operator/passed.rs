@@ -59,7 +59,11 @@ fn refuse_beside_keeper(opened: &Opened, words: &[OsString]) -> Result<(), Failu
     let inventory = opened.inventory();
     // Without a database there is nobody in the way of whom it could be.
     let Ok(all) = Candidates::look(opened, &inventory)?.all() else { return Ok(()) };
-    match all.iter().find_map(|one| Some((one, holder::now(&one.db)?.0))) {
+    let mut held = Vec::new();
+    for one in &all {
+        held.extend(holder::now(&one.db)?.map(|(holder, _)| (one, holder)));
+    }
+    match held.into_iter().next() {
         None => Ok(()),
         Some(_) if command == "sync" => {
             let message = "a keeper's litestream is asked to sync by `litekeeper sync`: one that waits as its first word can lose rows";

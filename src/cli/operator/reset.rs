@@ -78,7 +78,7 @@ fn told(
 }
 
 fn refuse_in_use(one: &Candidate) -> Result<(), Failure> {
-    match holder::now(&one.db) {
+    match holder::now(&one.db)? {
         Some((holder, _)) => Err(holder.refusal(&one.db)),
         None => refuse_in_use_by_app(one),
     }

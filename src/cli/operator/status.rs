@@ -85,7 +85,7 @@ impl Seen {
     fn look(args: &args::Status) -> Result<Self, Failure> {
         let (opened, inventory, chosen, told) =
             candidate::chosen_beside(&args.given, &args.dbs, args.timeout, |_| Ok(true))?;
-        let keepers: Vec<Option<Holder>> = chosen.iter().map(keeper::of).collect();
+        let keepers: Vec<Option<Holder>> = chosen.iter().map(keeper::of).collect::<Result<_, _>>()?;
         let (of_told, said) = Said::of(told);
         let look = |children| async {
             let asker = Asker::start(&opened, children).await?;

@@ -25,7 +25,8 @@ const PARALLEL: usize = 8;
 /// No keeper runs, or one of them was not synced.
 pub(in crate::cli) fn sync(args: &args::Sync) -> Result<ExitCode, Failure> {
     let (_, _, chosen) = candidate::chosen(&args.given, &args.dbs)?;
-    let with_keeper: Vec<_> = chosen.into_iter().map(|one| (Running::on(&one), one)).collect();
+    let with_keeper: Vec<_> =
+        chosen.into_iter().map(|one| Ok((Running::on(&one)?, one))).collect::<Result<_, Failure>>()?;
     if with_keeper.iter().all(|(running, _)| running.is_none()) {
         let chosen: Vec<Candidate> = with_keeper.into_iter().map(|(_, one)| one).collect();
         return Err(keeper::none(&chosen));

@@ -101,7 +101,7 @@ pub(super) fn look(target: &Database, over: Over, users: &Users) -> Result<Stand
     if target.exists() && over.if_missing {
         return Ok(Stands::Stays);
     }
-    if let Some((holder, _)) = holder::now(target) {
+    if let Some((holder, _)) = holder::now(target)? {
         return Err(holder.refusal(target).hint("stop it first, or restore beside it with `-o FILE`"));
     }
     if let Some(user) = users.of(path) {

@@ -43,14 +43,14 @@ impl Told {
 /// Asks the keeper that runs on one of these, or on what the sources of the configuration name; none where none runs.
 ///
 /// # Errors
-/// What is wrong with the resolver's settings.
+/// What is wrong with the resolver's settings; this user may not look whether a keeper runs.
 pub(super) fn ask<'a>(
     opened: &Opened,
     databases: impl Iterator<Item = &'a Database>,
     limit: Duration,
 ) -> Result<Option<Told>, Failure> {
-    let held = databases.filter_map(holder::now);
-    let mut held = held.filter(|(holder, _)| !holder.is_restore).peekable();
+    let held: Vec<_> = databases.filter_map(|db| holder::now(db).transpose()).collect::<Result<_, _>>()?;
+    let mut held = held.into_iter().filter(|(holder, _)| !holder.is_restore).peekable();
     if held.peek().is_none() {
         return of_sources(opened, limit);
     }

@@ -123,8 +123,10 @@ impl Verifier {
     async fn verify(&self, one: &Candidate) -> Verified {
         let mut verified = Verified::new(one.db.path.clone());
         let judged = match Running::on(one) {
-            Some(running) => self.running(one, &running, &mut verified).await,
-            None => {
+            Err(unknown) => Err(Verdict::Inconclusive
+                .because(unknown.message, "run it as the user that the database belongs to, or as root")),
+            Ok(Some(running)) => self.running(one, &running, &mut verified).await,
+            Ok(None) => {
                 if !self.read_only {
                     let path = one.db.path.display();
                     printer::note(&format!(
