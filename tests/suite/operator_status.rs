@@ -60,7 +60,7 @@ fn a_keeper_that_replicates_is_healthy() {
             assert!(table.stdout.contains(words), "{words}: {}", table.stdout);
         }
         let line = status(&world).arg("--nagios").run().expect_code(0).stdout;
-        assert!(line.starts_with("LITEKEEPER OK - 1 databases replicated | 'main lag'="), "{line}");
+        assert!(line.starts_with("LITEKEEPER OK - 1 database replicated | 'main lag'="), "{line}");
         assert_eq!(line.lines().count(), 1);
         running.stop(0);
     }

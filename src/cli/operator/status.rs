@@ -69,6 +69,11 @@ fn nagios(args: &args::Status) -> Result<ExitCode, Failure> {
     Ok(ExitCode::of_app(code))
 }
 
+/// So many databases.
+fn counted(number: usize) -> String {
+    if number == 1 { "1 database".to_owned() } else { format!("{number} databases") }
+}
+
 /// All that was seen.
 struct Seen {
     /// What a keeper left in a lock.
@@ -267,8 +272,8 @@ impl Seen {
         match self.has_keeper() {
             false => (2, "CRITICAL", "no keeper runs".to_owned(), data),
             true if !bad.is_empty() || !self.is_ready() => (2, "CRITICAL", bad.join("; "), data),
-            true if late > 0 => (1, "WARNING", format!("{late} databases lag"), data),
-            true => (0, "OK", format!("{} databases replicated", self.databases.len()), data),
+            true if late > 0 => (1, "WARNING", format!("{} late", counted(late)), data),
+            true => (0, "OK", format!("{} replicated", counted(self.databases.len())), data),
         }
     }
 }
