@@ -56,7 +56,7 @@ pub(super) enum Answer {
     Left(String),
 }
 
-/// Does what the memory under this descriptor says, and prints an [`Answer`] for each; the exit code is for the process.
+/// Does what the memory under this descriptor says, and prints an answer for each; the exit code is for the process.
 pub fn main(order: Option<&str>) -> u8 {
     order::carry_out(order, carry_out)
 }
