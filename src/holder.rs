@@ -21,6 +21,9 @@ pub(crate) const OTHER_NAME: &str = "name";
 /// The text of a lock that has none because this keeper has the file under another name, before that name.
 pub(crate) const OWN_NAME: &str = "own name\n";
 
+/// Which file a lock is: device and inode.
+pub type LockFile = (u64, u64);
+
 /// What stands before the text of the lock of a place for backups.
 pub(crate) const PLACE: &str = "place\n";
 
@@ -49,20 +52,20 @@ pub fn lock_path(db: &Database) -> PathBuf {
     db.hidden(LOCK)
 }
 
-/// Returns the control socket of the keeper that runs on a database, and which file its lock is (device and inode); `None` when
+/// Returns the control socket of the keeper that runs on a database, and which file its lock is; `None` when
 /// none runs. In another container the same path may be another keeper's.
 ///
 /// # Errors
 /// As [`now`].
-pub fn keeper_socket(db: &Database) -> Result<Option<(PathBuf, (u64, u64))>, Failure> {
+pub fn keeper_socket(db: &Database) -> Result<Option<(PathBuf, LockFile)>, Failure> {
     Ok(now(db)?.and_then(|(holder, file)| Some((holder.keeper?, file))))
 }
 
-/// Who holds the lock of a database, and which file that lock is (device and inode); none where nobody does.
+/// Who holds the lock of a database, and which file that lock is; none where nobody does.
 ///
 /// # Errors
 /// This user may not look, so that nobody knows whether a keeper runs.
-pub fn now(db: &Database) -> Result<Option<(Holder, (u64, u64))>, Failure> {
+pub fn now(db: &Database) -> Result<Option<(Holder, LockFile)>, Failure> {
     let path = lock_path(db);
     let held = lock::held(&path).map_err(|error| {
         let (db, path) = (db.path.display(), path.display());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::litestream::ltx;
+use crate::litestream::{argv, ltx};
 
 /// One file of a backup: the transactions that are in it, first and last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,43 @@ pub fn candidates(mut files: Vec<Span>) -> Vec<u64> {
         }
     }
     reached.into_iter().rev().collect()
+}
+
+/// What is behind a hole of a backup, so that no restore gets to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// The last transaction that can be restored; none where none can.
+    pub reached: Option<u64>,
+    /// The last that is there.
+    pub last: u64,
+}
+
+impl Hole {
+    /// The one that these files have, by what they are called.
+    pub fn of(files: Vec<Span>) -> Option<Self> {
+        let last = files.iter().map(|file| file.max).max()?;
+        let reached = candidates(files).first().copied();
+        (reached != Some(last)).then_some(Self { reached, last })
+    }
+}
+
+impl std::fmt::Display for Hole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let last = argv::txid_text(self.last);
+        match self.reached {
+            Some(reached) => {
+                let reached = argv::txid_text(reached);
+                write!(
+                    f,
+                    "its replica has a hole: it ends with {last}, and what is after {reached} cannot be restored"
+                )
+            }
+            None => write!(
+                f,
+                "its replica has no beginning: it ends with {last}, and nothing of it can be restored"
+            ),
+        }
+    }
 }
 
 /// The order of the tries: back in steps that double, then by halves to and fro.
@@ -117,6 +154,23 @@ mod tests {
         assert_eq!(candidates(spans(&[(3, 6), (1, 4)])), [6, 4], "files may overlap");
         assert_eq!(candidates(spans(&[(9, 3), (0, 0), (u64::MAX, u64::MAX)])), [0]);
         assert!(candidates(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn what_is_behind_a_hole_is_told() {
+        let hole = |files| Hole::of(spans(files)).map(|hole| (hole.reached, hole.last));
+        assert_eq!(hole(&[]), None, "nothing is no hole");
+        assert_eq!(hole(&[(1, 1), (2, 2), (3, 3)]), None);
+        assert_eq!(hole(&[(1, 3), (3, 3)]), None, "a snapshot covers what is gone");
+        assert_eq!(hole(&[(1, 1), (3, 3)]), Some((Some(1), 3)));
+        assert_eq!(hole(&[(2, 2), (3, 3)]), Some((None, 3)));
+        let told = Hole::of(spans(&[(1, 1), (3, 3)])).map(|hole| hole.to_string()).unwrap_or_default();
+        assert!(
+            told.ends_with(
+                "ends with 0000000000000003, and what is after 0000000000000001 cannot be restored"
+            ),
+            "{told}"
+        );
     }
 
     #[test]

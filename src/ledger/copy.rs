@@ -1,6 +1,7 @@
 //! A database that is in use held against what its backup restores to: `__ledger copy MILLISECONDS TXID DATABASE METADATA FILE`.
 //!
-//! Litestream's own file of the restored transaction says how far into the WAL that is; what comes behind is not compared.
+//! Litestream's own file of the restored transaction says how far into the WAL that is; what comes behind is not compared. Where nobody
+//! says that, it is compared with all that is committed now.
 
 use std::ffi::OsString;
 use std::io;
@@ -77,12 +78,13 @@ impl Copy<'_> {
             return differs("their pages have another size");
         }
         let newest = self.txid.and_then(|txid| Some((txid, self.copied(txid)?)));
+        let committed = self.committed()?;
         let page_size = page_size_there;
         let commit = u32::try_from(file.metadata()?.len() / u64::from(page_size)).unwrap_or(u32::MAX);
         let head = Head {
             page_size,
             commit,
-            newest: newest.map(|(_, copied)| copied).unwrap_or_default(),
+            newest: newest.map(|(_, copied)| copied).or(committed).unwrap_or_default(),
             ..Head::default()
         };
         let mut page = vec![0; page_size as usize];
@@ -105,7 +107,12 @@ impl Copy<'_> {
                         let is_same_run = [before, after].iter().all(|salt| *salt == Some(copied.salt));
                         is_same_run || self.newest() == Some(txid)
                     }
-                    None => before.is_none() && after.is_none(),
+                    None if self.txid.is_some() => before.is_none() && after.is_none(),
+                    // Nothing was committed while it was compared; whether that was restored which is here now, who asks has to know.
+                    None => {
+                        let is_whole_log = committed.map(|copied| copied.salt) == before;
+                        is_whole_log && before == after && self.committed()? == committed
+                    }
                 };
                 if is_certain { Answer::Diverged { why, since: None } } else { Answer::Unfounded }
             }
@@ -113,6 +120,14 @@ impl Copy<'_> {
                 return differs("litestream has copied what sqlite does not count as committed");
             }
             Found::Unmade => Answer::Unfounded,
+        })
+    }
+
+    /// How far into the WAL all is that is committed; none where that is not known, or there is no WAL.
+    fn committed(&self) -> io::Result<Option<Copied>> {
+        Ok(match wal::index(self.database)? {
+            wal::State::Made(index) => Some(Copied { salt: index.salt, end: index.end, ..Copied::default() }),
+            wal::State::Unmade | wal::State::Unknown => None,
         })
     }
 

@@ -1,6 +1,6 @@
 //! How far a database and its replica are, in a number that both count.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -123,6 +123,31 @@ fn newest_segment<'a>(rows: impl Iterator<Item = Vec<&'a str>>) -> Option<Positi
     })
 }
 
+/// Says what a listing of Litestream 0.3's WAL lacks of its newest generation, so that no restore gets to its end: an index in the middle,
+/// or the beginning of one (`missing WAL index`, `missing initial wal segment` in replica.go of 0.3.13). Of the oldest index a
+/// retention may just have deleted a part.
+pub fn missing(listing: &str) -> Option<String> {
+    let rows = listing.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let rows: Vec<_> = rows
+        .filter_map(|row| {
+            let [replica, generation, index, offset, _, created] = row[..] else { return None };
+            Some((created, (replica, generation), index.parse::<u64>().ok()?, offset.parse::<u64>().ok()?))
+        })
+        .collect();
+    let (_, newest, _, _) = *rows.iter().max_by_key(|row| (row.0, row.2))?;
+    let mut starts = BTreeMap::new();
+    for (_, _, index, offset) in rows.iter().filter(|row| row.1 == newest) {
+        let first: &mut u64 = starts.entry(*index).or_insert(*offset);
+        *first = (*first).min(*offset);
+    }
+    let (oldest, _) = starts.pop_first()?;
+    let indices = (oldest.saturating_add(1)..).zip(&starts);
+    let lacks = indices
+        .map(|(due, (index, start))| (due, due == *index && *start == 0))
+        .find(|(_, is_there)| !is_there);
+    lacks.map(|(index, _)| format!("generation {}, index {index:08x}", newest.1))
+}
+
 /// What a restore would fetch (`restore -dry-run -json`).
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct Plan {
@@ -241,6 +266,28 @@ mod tests {
             assert_eq!(replicated(version, ""), None);
             assert_eq!(replicated(version, "header\n"), None);
         }
+    }
+
+    #[test]
+    fn what_a_listing_of_the_old_series_lacks_is_told() {
+        let told = |rows: &[(&str, u64, u64)]| {
+            let row = |(generation, index, offset): &_| {
+                format!("file {generation} {index} {offset} 9 2026-11-21T04:25:2{}Z\n", index % 10)
+            };
+            missing(&format!("header\n{}", rows.iter().map(row).collect::<String>()))
+        };
+        let (old, new) = ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb");
+        assert_eq!(missing(LISTING), None);
+        assert_eq!(told(&[]), None);
+        assert_eq!(
+            told(&[(new, 3, 4152), (new, 4, 0), (new, 4, 4152), (new, 5, 0)]),
+            None,
+            "cleaned up just now"
+        );
+        assert_eq!(told(&[(old, 1, 0), (old, 3, 0), (new, 4, 0)]), None, "of an older one");
+        let lacking = Some(format!("generation {new}, index 00000004"));
+        assert_eq!(told(&[(new, 3, 0), (new, 5, 0)]), lacking);
+        assert_eq!(told(&[(new, 5, 0), (new, 3, 0), (new, 4, 4152)]), lacking, "the beginning of it");
     }
 
     #[test]

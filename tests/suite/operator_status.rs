@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -86,6 +86,73 @@ fn without_a_keeper_the_files_and_the_replica_tell() {
         let line = status(&world).litestream(version).arg("--nagios").run().expect_code(2).stdout;
         assert!(line.starts_with("LITEKEEPER CRITICAL - no keeper runs | "), "{line}");
     }
+}
+
+/// The names of the files tell it; a restore would end before the hole, or not begin.
+#[test]
+fn what_lies_behind_a_hole_in_the_replica_is_not_replicated() {
+    for store in Store::all() {
+        let world = World::new();
+        // What is moved to the next level would be no hole.
+        let running = quiet(&world, &store, LATEST, (3, "levels:\n  - interval: 1h\n"));
+        let is_ltx = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "ltx");
+        let begun = || [store.ltx(&world, "app").join("9"), store.ltx(&world, "app").join("0009")];
+        wait_until("the first snapshot", DEADLINE, || begun().iter().any(|level| level.is_dir()));
+        let mut last = PathBuf::new();
+        for row in 0..3 {
+            sqlite::insert(&world.db(), 1);
+            operator(&world, "sync").arg("--wait").run().expect_code(0);
+            let level = ["0", "0000"].map(|level| store.ltx(&world, "app").join(level));
+            let files = level.iter().filter_map(|level| fs::read_dir(level).ok()).flatten().flatten();
+            let newest = files.map(|file| file.path()).filter(is_ltx).max().expect("it was uploaded");
+            if row == 1 {
+                last = newest;
+            }
+        }
+        let whole = printed::<Value>(status(&world), 0)["databases"][0].clone();
+        fs::remove_file(&last).expect("it is there");
+        let holed = |seen: &Value| {
+            let one = &seen["databases"][0];
+            let txid = |name: &str| one[name].as_str().expect("a txid").to_owned();
+            assert_eq!(one["state"], "unknown", "{seen}");
+            assert!(one["error"].as_str().is_some_and(|error| error.contains("has a hole")), "{seen}");
+            assert!(txid("replicated_txid") < txid("txid"), "{seen}");
+            let to = |one: &Value| one["restorable"]["to"].as_str().expect("a time").to_owned();
+            assert!(to(one) <= to(&whole), "{seen}");
+        };
+        holed(&printed(status(&world), 1));
+        let line = status(&world).arg("--nagios").run().expect_code(2).stdout;
+        assert!(line.starts_with("LITEKEEPER CRITICAL - ") && line.contains("has a hole"), "{line}");
+        // So that no drain makes it whole.
+        running.signal_group(Signal::SIGKILL);
+        wait_until("nobody to have it", DEADLINE, || status(&world).run().status.code() == Some(3));
+        holed(&printed(status(&world), 3));
+        // Nothing of what is left begins at the beginning.
+        let levels = fs::read_dir(store.ltx(&world, "app")).expect("a backup").flatten();
+        let files = levels.filter_map(|level| fs::read_dir(level.path()).ok()).flatten().flatten();
+        let begins =
+            |file: &fs::DirEntry| file.file_name().to_string_lossy().starts_with("0000000000000001-");
+        files.filter(begins).for_each(|file| fs::remove_file(file.path()).expect("ours"));
+        let seen = printed::<Value>(status(&world), 3);
+        let one = &seen["databases"][0];
+        assert!(one["restorable"].is_null() && one["replicated_txid"].is_null(), "{seen}");
+        assert!(one["error"].as_str().is_some_and(|error| error.contains("has no beginning")), "{seen}");
+    }
+}
+
+#[test]
+fn what_lies_behind_a_hole_in_a_replica_of_the_old_series_is_not_replicated() {
+    let world = World::new();
+    backed_up(&world, &Store::Folder, OLD);
+    let generations = fs::read_dir(world.path("app").join("generations")).expect("a backup");
+    let wal = generations.flatten().next().expect("one").path().join("wal");
+    let first = wal.join("00000000_00000000.wal.lz4");
+    assert!(first.is_file(), "{:?}", fs::read_dir(&wal));
+    fs::copy(first, wal.join("00000002_00000000.wal.lz4")).expect("ours");
+    let seen = printed::<Value>(status(&world).litestream(OLD), 3);
+    let one = &seen["databases"][0];
+    assert!(one["state"] == "unknown" && one["restorable"].is_null(), "{seen}");
+    assert!(one["error"].as_str().is_some_and(|error| error.contains("index 00000001 is gone")), "{seen}");
 }
 
 #[test]

@@ -421,15 +421,39 @@ fn releases_without_a_socket_are_waited_for() {
     }
 }
 
+/// What was restored is held against all that is committed.
+#[test]
+fn a_release_that_tells_no_txid_is_compared_with_what_is_there_now() {
+    for store in Store::all() {
+        let world = World::new();
+        let unit = idle(&world, &store, OLD);
+        // Nobody writes, so what has come to the replica with this row is all there is.
+        says(&world, verify(&world).litestream(OLD), "in-sync");
+        wait_until("it to be equal", DEADLINE, || {
+            verify(&world).litestream(OLD).arg("--read-only").run().status.code() == Some(0)
+        });
+        unit.stop(0);
+        says(&world, verify(&world).litestream(OLD), "in-sync");
+        sqlite::insert(&world.db(), 1);
+        let one = says(&world, verify(&world).litestream(OLD), "out-of-sync");
+        assert!(one["error"].as_str().is_some_and(|error| error.contains("it is not what")), "{one}");
+    }
+}
+
 #[test]
 fn what_a_version_cannot_tell_is_one_line_with_the_one_that_can() {
     let world = World::new();
     let unit = idle(&world, &Store::Folder, OLD);
     says(&world, verify(&world).litestream(OLD), "in-sync");
+    // Litestream copies nothing meanwhile.
+    let litestream = unit.litestream();
+    litestream.signal(Signal::SIGSTOP);
+    sqlite::insert(&world.db(), 1);
     let one = says(&world, verify(&world).litestream(OLD).arg("--read-only"), "inconclusive");
     assert!(
         one["error"].as_str().is_some_and(|error| error.contains("litestream 0.5.12 and later do")),
         "{one}"
     );
+    litestream.signal(Signal::SIGCONT);
     unit.stop(0);
 }

@@ -219,7 +219,7 @@ impl Drill<'_> {
         let (config, env) = self.restorer.apart.get(&one.db.path)?;
         let runner = Runner { env: env.clone(), ..self.asker.runner.clone() };
         match row::backup_of(self.asker.version, &runner, config, one, self.restorer.timeout).await {
-            Ok((_, window, _)) => window,
+            Ok(found) => found.window,
             Err(why) => {
                 printer::note(&format!(
                     "{}: which times can be restored is not known: {why}",

@@ -12,6 +12,7 @@ use super::candidate::Candidate;
 use super::keeper::Running;
 use super::lists::File;
 use super::shown::{self, Lines};
+use crate::backup::search::{Hole, Span};
 use crate::backup::{self, Apart};
 use crate::core::State;
 use crate::holder::Holder;
@@ -105,8 +106,11 @@ impl Row {
         };
         let runner = Runner { env: env.clone(), ..asker.runner.clone() };
         match backup_of(asker.version, &runner, config, one, limit).await {
-            Ok((replicated, restorable, lag)) => {
-                (row.replicated, row.restorable, row.lag) = (replicated, restorable, lag);
+            Ok(found) => {
+                (row.replicated, row.restorable, row.lag) = (found.newest, found.window, found.lag);
+                if let Some(lacks) = found.lacks {
+                    row.error.get_or_insert(lacks);
+                }
             }
             Err(error) => {
                 row.error.get_or_insert(error);
@@ -279,8 +283,17 @@ fn txid(position: Option<&Position>) -> Option<String> {
     }
 }
 
-/// What [`backup_of`] tells: the newest of it, from when to when it can be restored, and the lag, where Litestream itself says that.
-pub(super) type Backup = (Option<Position>, Option<(String, String)>, Option<Duration>);
+/// What the files of a backup tell, by their names and times.
+pub(super) struct Backup {
+    /// The newest that can be restored.
+    newest: Option<Position>,
+    /// From when to when it can be.
+    pub(super) window: Option<(String, String)>,
+    /// The lag, where Litestream itself says that.
+    lag: Option<Duration>,
+    /// Why what is newest in it cannot be restored.
+    lacks: Option<String>,
+}
 
 /// As Litestream 0.3 tells it: how much younger the database's files are than what is at its replica, which tells that something is missing there
 /// and not for how long; that is at most the age of what is there.
@@ -305,17 +318,28 @@ pub(super) async fn backup_of(
     if version.is_ltx() {
         let text = backup::files(runner, config, &one.db, limit).await.map_err(shown)?;
         let files = File::listed(&text);
-        let newest = files.iter().map(|file| file.max).max().map(Position::Txid);
+        let spans = files.iter().map(|file| Span { min: file.min, max: file.max }).collect();
+        // A release that tells no levels lists what is not put together yet, and the rest is no hole.
+        let hole = Hole::of(spans).filter(|_| ltx::listed(&text).all(|file| file.level.is_some()));
+        let last = files.iter().map(|file| file.max).max();
+        let newest = hole.map_or(last, |hole| hole.reached);
         // A restore begins with a file that begins with the first transaction.
         let begins = files.iter().filter(|file| file.min == 1).filter_map(|file| file.created.as_deref());
-        let window = window(begins, files.iter().filter_map(|file| file.created.as_deref()));
-        return Ok((newest, window, None));
+        let ends =
+            files.iter().filter(|file| Some(file.max) <= newest).filter_map(|file| file.created.as_deref());
+        let window = window(begins, ends);
+        let lacks = hole.map(|hole| hole.to_string());
+        return Ok(Backup { newest: newest.map(Position::Txid), window, lag: None, lacks });
     }
     let ask = async |command: &str| {
         let args = argv::list(command, config, &one.db.path, &[]);
         backup::listed(runner, &one.db, &args, limit).await.map_err(shown)
     };
-    let newest = position::replicated(version, &ask("wal").await?);
+    let wal = ask("wal").await?;
+    let newest = position::replicated(version, &wal);
+    let lacks = position::missing(&wal).map(|what| {
+        format!("its replica has a hole: {what} is gone, and what is after it cannot be restored")
+    });
     // name generation lag start end
     let text = ask("generations").await?;
     let rows: Vec<Vec<&str>> =
@@ -325,7 +349,10 @@ pub(super) async fn backup_of(
     let (from, to) = (of(3), of(4));
     let last = rows.iter().max_by_key(|row| row.get(4).and_then(|to| to.parse::<Timestamp>().ok()));
     let lag = last.and_then(|row| lag_of_old(row.get(2)?, row.get(4)?));
-    Ok((newest, window(from.iter().map(String::as_str), to.iter().map(String::as_str)), lag))
+    // Up to when it can be restored is not known then.
+    let window =
+        window(from.iter().map(String::as_str), to.iter().map(String::as_str)).filter(|_| lacks.is_none());
+    Ok(Backup { newest, window, lag, lacks })
 }
 
 /// From the first of the ones to the last of the others.

@@ -392,6 +392,10 @@ impl Verifier {
         match answer {
             Answer::Equal { due: false } => Ok(Pages::Equal),
             Answer::Equal { due: true } => Ok(Pages::EqualBut),
+            // What is newest here may only not be there yet.
+            Answer::Diverged { .. } if is_used && !self.version.plans() => {
+                Ok(Pages::Unknown("it was written to meanwhile".to_owned()))
+            }
             Answer::Diverged { why, .. } => {
                 let what = format!("{path}: it is not what {} restores to: {why}", db.replica);
                 let bad = Verdict::OutOfSync.because(what, PARTED);
@@ -422,9 +426,9 @@ impl Verifier {
                 let hint = "`litekeeper run` replicates them; who uses it without has no backup";
                 Err(End::Again(Verdict::OutOfSync.because(what, hint)))
             }
-            Pages::EqualBut | Pages::Unknown(_) if !knows => {
+            Pages::EqualBut | Pages::Unknown(_) if is_used && !knows => {
                 let what = format!(
-                    "{path}: litestream {} does not say which state it restored, and the database has a newer one: litestream 0.5.12 and later do",
+                    "{path}: litestream {} does not say which state it restored, and the database has another one now: litestream 0.5.12 and later do",
                     self.version
                 );
                 Err(Verdict::Inconclusive
@@ -453,7 +457,7 @@ impl Verifier {
 /// The next step where a replica has not what the database has.
 const ANEW: &str = "look at what was done to the replica; a keeper that is started anew looks as well, and copies what is missing";
 /// The next step where both went their own ways.
-const PARTED: &str = "keep both, and find out which is right: `litekeeper run` compares them at its start, and `litekeeper ltx` lists what is there";
+const PARTED: &str = "keep both, and find out which is right: `litekeeper run` compares them at its start, and `litekeeper ltx` (`wal` with litestream 0.3) lists what is there";
 
 /// How pages compare.
 enum Pages {
