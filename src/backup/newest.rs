@@ -20,6 +20,8 @@ pub enum Newest {
     Nothing {
         /// How many were tried.
         tries: usize,
+        /// The snapshot that they all begin with, where other files have what is in it.
+        covered: Option<String>,
     },
     /// Looking for it was given up.
     GivenUp(String),
@@ -44,7 +46,11 @@ impl Newest {
                     ""
                 }
             ),
-            Self::Nothing { tries } => format!(
+            Self::Nothing { tries, covered: Some(snapshot) } => format!(
+                "none of its txids restores whole ({tries} tried), and all begin with {snapshot}: other files of the backup have what is in \
+                 that, so keep it elsewhere, away from the replica, and restore again"
+            ),
+            Self::Nothing { tries, covered: None } => format!(
                 "none of its txids restores whole ({tries} tried): bring the database from elsewhere, or name another place for its replica"
             ),
             Self::GivenUp(why) => {

@@ -40,6 +40,20 @@ pub fn candidates(mut files: Vec<Span>) -> Vec<u64> {
     reached.into_iter().rev().collect()
 }
 
+/// The newest snapshot of a listing, by its level and name, where other files lead from the beginning to as far as it does.
+pub fn covered_snapshot(listing: &str) -> Option<String> {
+    let is_snapshot =
+        |file: &ltx::Listed<'_>| file.level.and_then(|level| level.parse().ok()) == Some(ltx::SNAPSHOTS);
+    let newest = ltx::listed(listing).filter(is_snapshot).map(|file| (file.max, file.min)).max()?;
+    let others = ltx::listed(listing).filter(|file| !is_snapshot(file));
+    let others = candidates(others.map(|file| Span { min: file.min, max: file.max }).collect());
+    let (min, max) = (argv::txid_text(newest.1), argv::txid_text(newest.0));
+    others
+        .first()
+        .is_some_and(|reached| *reached >= newest.0)
+        .then(|| format!("the snapshot {}/{min}-{max}.ltx", ltx::SNAPSHOTS))
+}
+
 /// What is behind a hole of a backup, so that no restore gets to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hole {
@@ -154,6 +168,20 @@ mod tests {
         assert_eq!(candidates(spans(&[(3, 6), (1, 4)])), [6, 4], "files may overlap");
         assert_eq!(candidates(spans(&[(9, 3), (0, 0), (u64::MAX, u64::MAX)])), [0]);
         assert!(candidates(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn a_snapshot_that_others_cover_is_told() {
+        let listing = |files: &[(u8, u64, u64)]| {
+            let line =
+                |(level, min, max): &_| format!("{level} {min:016x} {max:016x} 9 2026-11-25T21:24:18Z\n");
+            covered_snapshot(&format!("head\n{}", files.iter().map(line).collect::<String>()))
+        };
+        let told = Some("the snapshot 9/0000000000000001-0000000000000003.ltx".to_owned());
+        assert_eq!(listing(&[(9, 1, 3), (0, 1, 1), (1, 2, 3)]), told);
+        assert_eq!(listing(&[(9, 1, 3), (0, 1, 1), (0, 2, 2), (0, 4, 4)]), None, "3 is in it alone");
+        assert_eq!(listing(&[(9, 1, 3), (9, 1, 2), (0, 3, 3)]), None, "an older snapshot may be as broken");
+        assert_eq!(listing(&[(0, 1, 1)]), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::newest::Newest;
 use super::quarantine;
 use super::remains;
 use super::restorer::{REPORT, Restorer};
-use super::search::{Search, Span, candidates};
+use super::search::{self, Search, Span, candidates};
 use crate::foreign::piece;
 use crate::litestream::argv;
 use crate::litestream::command;
@@ -190,7 +190,7 @@ impl Restorer {
             Err(command::Error::Aborted) => return Err(Error::Command(command::Error::Aborted)),
             Err(error) => return Ok(Newest::GivenUp(error.to_string())),
         };
-        let Some(&of) = txids.first() else { return Ok(Newest::Nothing { tries: 0 }) };
+        let Some(&of) = txids.first() else { return Ok(Newest::Nothing { tries: 0, covered: None }) };
         let bad = match chosen {
             Some(chosen) => txids.iter().take_while(|txid| **txid >= chosen).count(),
             None => usize::from(newest_is_bad),
@@ -233,7 +233,9 @@ impl Restorer {
                 Newest::Found { txid, of, option, is_broken: !newest_is_bad }
             }
             (None, Some(why)) => Newest::GivenUp(why),
-            (None, None) => Newest::Nothing { tries },
+            (None, None) => {
+                Newest::Nothing { tries, covered: self.covered_snapshot(db, newest_is_bad).await }
+            }
         })
     }
 
@@ -256,6 +258,16 @@ impl Restorer {
                 db.path.display()
             ),
         }
+    }
+
+    /// The newest snapshot, where the backup hangs together without it: Litestream begins with it all the same (`CalcRestorePlan` in its
+    /// replica.go).
+    async fn covered_snapshot(&self, db: &Database, is_malformed: bool) -> Option<String> {
+        if is_malformed {
+            return None;
+        }
+        let listing = remains::list(&self.runner, &self.config, &db.path, self.timeout).await.ok()?;
+        search::covered_snapshot(&listing.stdout)
     }
 
     /// The files of a backup.

@@ -29,10 +29,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run an app under Litestream.
+    #[command(after_long_help = examples::RUN)]
     Run(Box<Run>),
     /// Find what is wrong before anything runs: start nothing, write nothing.
+    #[command(after_long_help = examples::CHECK)]
     Check(Box<Check>),
     /// Show what all settings come to, and where each is from.
+    #[command(after_long_help = examples::CONFIG)]
     Config(Box<Config>),
     /// Restore databases from their backups, beside running the app.
     #[command(after_long_help = examples::RESTORE)]
@@ -109,6 +112,7 @@ pub enum Command {
     #[command(after_long_help = examples::DEMO)]
     Demo(Demo),
     /// Have a running keeper ask its resolver for databases now.
+    #[command(after_long_help = examples::RELOAD)]
     Reload(Reload),
     /// Get Litestream, or another version of it.
     #[command(after_long_help = examples::INSTALL)]
@@ -120,6 +124,7 @@ pub enum Command {
     ///
     /// Knows Rails, Django, Laravel, Phoenix, PocketBase, Prisma, Drizzle and Flask; else DATABASE_URL, else SQLite files by
     /// their first bytes. A Django project is asked by its own Python, nothing else of the project is run.
+    #[command(after_long_help = examples::INIT)]
     Init(Init),
 }
 

@@ -1,5 +1,37 @@
 //! Examples at the end of `--help`.
 
+/// `litekeeper run`.
+pub const RUN: &str = "\
+Examples:
+  litekeeper run -- bin/rails server
+  litekeeper run --config /etc/litestream.yml --user app -- ./server
+  litekeeper run --db data/app.db --replica s3://my-bucket/app -- node server.js
+  litekeeper run --restart always --max-lag 30s -- gunicorn app:app";
+
+/// `litekeeper check`.
+pub const CHECK: &str = "\
+Examples:
+  litekeeper check
+  litekeeper check --config litestream.yml --online";
+
+/// `litekeeper config`.
+pub const CONFIG: &str = "\
+Examples:
+  litekeeper config
+  litekeeper config --config litestream.yml";
+
+/// `litekeeper reload`.
+pub const RELOAD: &str = "\
+Examples:
+  litekeeper reload
+  litekeeper reload --config litestream.yml";
+
+/// `litekeeper init`.
+pub const INIT: &str = "\
+Examples:
+  litekeeper init
+  litekeeper init --dir path/to/project";
+
 /// `litekeeper restore`.
 pub const RESTORE: &str = "\
 Examples:

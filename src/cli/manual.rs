@@ -63,14 +63,63 @@ struct Page {
 }
 
 impl Page {
-    fn of(command: clap::Command) -> Self {
-        let man = clap_mangen::Man::new(command).manual("Litekeeper").source(VERSION);
+    fn of(of: clap::Command) -> Self {
+        let command = of.get_name().to_owned();
+        let man = clap_mangen::Man::new(of).manual("Litekeeper").source(VERSION);
         let mut text = Vec::new();
         // Memory takes all that is written.
         let _ = man.render(&mut text);
-        let text = String::from_utf8_lossy(&text).replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n");
-        Self { name: man.get_filename(), text }
+        let text = String::from_utf8_lossy(&text);
+        let (text, examples) = text.split_once(".SH EXTRA\nExamples:\n").unwrap_or((&text, ""));
+        let examples = if examples.is_empty() { String::new() } else { format!(".SH EXAMPLES\n{examples}") };
+        Self { name: man.get_filename(), text: format!("{text}{}{examples}", exit_status(&command)) }
     }
+}
+
+/// What a command's codes mean, as a section.
+fn exit_status(command: &str) -> String {
+    let own: &[(&str, &str)] = match command {
+        "run" => &[
+            ("the app's own", "the app ended and is not to be restarted"),
+            ("128 + n", "signal n ended the app"),
+            ("70", "Litestream could not be started, or kept failing"),
+            ("74", "something that the app wrote, or an earlier run left, is not on the replica"),
+            ("126, 127", "the app cannot be executed, was not found"),
+        ],
+        "status" => &[
+            ("0", "a keeper runs, the app is ready and each database is on its replica"),
+            ("1", "one is not, or the keeper is not ready or does not answer"),
+            ("3", "no keeper runs"),
+        ],
+        "verify" => &[
+            ("0", "in-sync: each backup restores to its database"),
+            ("1", "out-of-sync: one restores to something else"),
+            ("69", "not-restorable: nothing whole comes of one"),
+            ("75", "inconclusive: nobody can tell now"),
+        ],
+        "query" => &[(
+            "1",
+            "the replica has not answered for longer than max-lag-seconds: what was shown may be old",
+        )],
+        "exec" | "litestream" => &[("the command's own", "it ended with that")],
+        _ => &[],
+    };
+    let common: &[(&str, &str)] = &[
+        ("0", "all went well"),
+        (
+            "2, 64",
+            "the command line is wrong, or names what is not there or not clear, or asks for what this Litestream has not",
+        ),
+        ("69", "what is needed is not available: the replica, the backup, a file or a keeper"),
+        ("75", "somebody else has the database"),
+        ("78", "the configuration is wrong, or the system lacks what is needed"),
+    ];
+    let others = common.iter().filter(|(code, _)| own.iter().all(|(known, _)| known != code));
+    let mut lines: Vec<_> = own.iter().chain(others).collect();
+    // In the order of the numbers, after what has none.
+    lines.sort_by_key(|(code, _)| code.split(',').next().and_then(|code| code.parse::<u8>().ok()));
+    let line = |(code, what): &&(&str, &str)| format!(".TP\n\\fB{code}\\fR\n{what}\n");
+    format!(".SH \"EXIT STATUS\"\n{}", lines.iter().map(line).collect::<String>())
 }
 
 /// The program as it is typed: without a command that only prints what these pages say.

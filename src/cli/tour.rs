@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use tempfile::TempDir;
 
+use super::app_env;
 use super::args;
 use super::demo;
 use super::process::{current_dir, variable};
@@ -131,7 +132,7 @@ impl Tour {
             &["restore", "-o", COPY, "--timestamp", &before, DATABASE],
         )?;
         self.show_rows()?;
-        // What looks at the past without a restore belongs here: a `run` of its own.
+        self.query(&before)?;
         self.run(
             "What is in the backup? Each file holds the transactions between two numbers.",
             &["ltx", DATABASE],
@@ -169,6 +170,22 @@ impl Tour {
         match done.status.success() {
             true => Ok(()),
             false => Err(self.failed(&format!("`litekeeper {typed}` ended with {}", done.status))),
+        }
+    }
+
+    /// Asks the past without a restore, where there is what that needs.
+    fn query(&self, before: &str) -> Result<(), Failure> {
+        match app_env::extension(None, self.folder.path(), None) {
+            Ok(_) => self.run(
+                "The replica can be asked where it is as well, at any time that it goes back to: nothing is restored.",
+                &["query", DATABASE, "--at", before, "SELECT name, message FROM entries"],
+            ),
+            Err(_) => {
+                say(
+                    "`litekeeper query` asks the same of the replica in SQL, without a restore, once `litekeeper install --vfs` has got Litestream's extension of SQLite.",
+                );
+                Ok(())
+            }
         }
     }
 

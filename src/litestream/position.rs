@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::argv;
 use super::ltx;
 use super::version::Version;
 use crate::os::{open, permit};
@@ -53,7 +54,7 @@ impl Position {
 impl std::fmt::Display for Position {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Txid(txid) => write!(f, "txid {txid}"),
+            Self::Txid(txid) => write!(f, "txid {}", argv::txid_text(*txid)),
             Self::Wal { generation, index, offset, .. } => {
                 write!(f, "generation {generation}, index {index}, offset {offset}")
             }

@@ -181,12 +181,12 @@ impl SyncClient {
             Seen::Lost(at) => {
                 let has_beginning = at > 0;
                 let at = if has_beginning {
-                    format!("it up to txid {at} only")
+                    format!("it up to txid {at:016x} only")
                 } else {
                     "nothing of it".to_owned()
                 };
                 let why = format!(
-                    "{place} has {at} that could be restored, where txid {confirmed} was: it was emptied or changed"
+                    "{place} has {at} that could be restored, where txid {confirmed:016x} was: it was emptied or changed"
                 );
                 // What began anew with this launch has no snapshot yet.
                 let mut lost = self.lost.borrow_mut();
@@ -197,7 +197,7 @@ impl SyncClient {
             }
             Seen::Taken(owner) => Err(format!("{place} belongs to another database by now: {owner}")),
             Seen::Ahead { there, here } => Err(format!(
-                "{place} is at txid {there}, and the database at {here}: another one is replicated there, or was before; give each \
+                "{place} is at txid {there:016x}, and the database at {here:016x}: another one is replicated there, or was before; give each \
                  a place of its own"
             )),
         }

@@ -362,7 +362,7 @@ impl Rules {
                 backup::NOT_ITS_OWN
             ),
             Some(first) => format!(
-                "{path}: {place} ends at {replica}, and litestream's local files begin at txid {first}: nobody knows whether \
+                "{path}: {place} ends at {replica}, and litestream's local files begin at txid {first:016x}: nobody knows whether \
                  that is this database's backup"
             ),
         };
@@ -413,7 +413,7 @@ fn begin_anew(db: &Database, first: u64, replica: Option<&Position>) -> Result<(
     if let Some(replica) = replica {
         // Whose backup that is nobody knows.
         let message = format!(
-            "{path}: {place} ends at {replica}, and litestream's local files begin at txid {first}: what is in between \
+            "{path}: {place} ends at {replica}, and litestream's local files begin at txid {first:016x}: what is in between \
              cannot be uploaded any more"
         );
         return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(format!(
@@ -424,7 +424,7 @@ fn begin_anew(db: &Database, first: u64, replica: Option<&Position>) -> Result<(
     let kept = backup::quarantine_metadata(db).map_err(|error| failure(&error))?;
     tracing::warn!(
         "{path}: {place} holds no backup (it was emptied, or is another one than before), and litestream's local files begin \
-         at txid {first} only: beginning with a fresh copy; {kept}"
+         at txid {first:016x} only: beginning with a fresh copy; {kept}"
     );
     Ok(())
 }

@@ -197,7 +197,7 @@ fn litestream(world: &World, unit: &Status) -> status::Litestream {
     let why = unit.litestream.last().map(Lost::told);
     status::Litestream {
         pid: world.litestream.pid(),
-        version: (!world.is_starting()).then(|| format!("v{version}")),
+        version: (!world.is_starting()).then(|| version.to_string()),
         started_at: world.litestream.started().map(shown),
         restarts: unit.litestream.restarts(),
         last_exit: world.litestream.last_end().map(|how| ended(how, why)),

@@ -10,37 +10,53 @@ const LONGEST: u64 = 1 << 20;
 /// Statements from a reader.
 pub(super) struct Statements<R> {
     from: R,
-    /// What was read and is no whole statement yet.
+    /// What was read.
     rest: String,
+    /// Where in it what was not taken yet begins.
+    begin: usize,
+    /// Up to where no further statement ends.
+    searched: usize,
 }
 
 impl<R: BufRead> Statements<R> {
     /// Those of this reader.
     pub(super) fn of(from: R) -> Self {
-        Self { from, rest: String::new() }
+        Self { from, rest: String::new(), begin: 0, searched: 0 }
     }
 
     /// Whether a statement has begun and not ended.
     pub(super) fn has_begun(&self) -> bool {
-        !self.rest.trim().is_empty()
+        !self.rest[self.begin..].trim().is_empty()
     }
 
     /// Forgets what has begun.
     pub(super) fn forget(&mut self) {
-        self.rest.clear();
+        let _ = self.take();
     }
 
     /// The first whole statement of what was read, without reading more.
     pub(super) fn ready(&mut self) -> Option<String> {
-        let mut ends = self.rest.match_indices(';').map(|(at, _)| at + 1);
-        let end = ends.find(|end| is_complete(&self.rest[..*end]))?;
-        let rest = self.rest.split_off(end);
-        Some(std::mem::replace(&mut self.rest, rest))
+        let mut ends = self.rest[self.searched..].match_indices(';').map(|(at, _)| self.searched + at + 1);
+        if let Some(end) = ends.find(|end| is_complete(&self.rest[self.begin..*end])) {
+            let statement = self.rest[self.begin..end].to_owned();
+            (self.begin, self.searched) = (end, end);
+            return Some(statement);
+        }
+        self.rest.drain(..self.begin);
+        (self.begin, self.searched) = (0, self.rest.len());
+        None
+    }
+
+    /// All that was not taken yet.
+    fn take(&mut self) -> String {
+        let rest = std::mem::take(&mut self.rest).split_off(self.begin);
+        (self.begin, self.searched) = (0, 0);
+        rest
     }
 
     /// What is left when there is no more to read.
     pub(super) fn last(&mut self) -> Option<String> {
-        let rest = std::mem::take(&mut self.rest);
+        let rest = self.take();
         (!rest.trim().is_empty()).then_some(rest)
     }
 
@@ -49,7 +65,7 @@ impl<R: BufRead> Statements<R> {
     /// # Errors
     /// It cannot be read, is no text, or makes the statement too long.
     pub(super) fn read_line(&mut self) -> io::Result<bool> {
-        let left = LONGEST.saturating_sub(self.rest.len() as u64);
+        let left = LONGEST.saturating_sub((self.rest.len() - self.begin) as u64);
         let mut line = Vec::new();
         let count = self.from.by_ref().take(left + 1).read_until(b'\n', &mut line)?;
         if count as u64 > left {
@@ -61,14 +77,28 @@ impl<R: BufRead> Statements<R> {
 
     /// Takes the line that was read, where it is by itself and a command of the shell's.
     pub(super) fn dot_command(&mut self) -> Option<String> {
-        let is_one = self.rest.trim_start().starts_with('.');
-        is_one.then(|| std::mem::take(&mut self.rest).trim().to_owned())
+        let is_one = self.rest[self.begin..].trim_start().starts_with('.');
+        is_one.then(|| self.take().trim().to_owned())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_taken_is_not_there_any_more() {
+        let mut statements = Statements::of("a;b;c\n;.tables\n".as_bytes());
+        statements.read_line().expect("text");
+        assert_eq!(statements.ready().as_deref(), Some("a;"));
+        assert!(statements.has_begun());
+        assert_eq!(statements.ready().as_deref(), Some("b;"));
+        assert_eq!(statements.ready(), None);
+        statements.read_line().expect("text");
+        assert_eq!(statements.ready().as_deref(), Some("c\n;"));
+        assert_eq!(statements.dot_command().as_deref(), Some(".tables"));
+        assert_eq!((statements.has_begun(), statements.last()), (false, None));
+    }
 
     fn all(text: &str) -> Vec<String> {
         let mut statements = Statements::of(text.as_bytes());

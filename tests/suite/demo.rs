@@ -6,6 +6,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::keeper::Keeper;
 use crate::support::process::Running;
+use crate::support::vfs;
 use crate::support::wait::{DEADLINE, wait_for};
 use crate::support::world::World;
 
@@ -69,6 +70,14 @@ fn a_folder_that_was_there_before_the_demo_keeps_its_own_list() {
     assert!(!world.path("d/.gitignore").exists());
 }
 
+#[test]
+fn a_tour_without_the_extension_says_what_gets_it() {
+    let world = World::new();
+    let ended = tour(&world).run().expect_code(0);
+    assert!(ended.stdout.contains("once `litekeeper install --vfs` has got"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("$ litekeeper query"), "{}", ended.stdout);
+}
+
 /// The folders of a tour that are left in the world's temporary folder.
 fn left(world: &World) -> Vec<String> {
     world.list("tmp")
@@ -83,7 +92,7 @@ fn tour(world: &World) -> Keeper {
 fn a_tour_shows_each_command_on_a_keeper_of_its_own_and_leaves_nothing() {
     let world = World::new();
     let before = world.list("");
-    let ended = tour(&world).run().expect_code(0);
+    let ended = tour(&world).env("LITEKEEPER_VFS_LIBRARY", vfs::library()).run().expect_code(0);
     let shown = &ended.stdout;
     let mut rest = shown.as_str();
     for wanted in [
@@ -97,6 +106,8 @@ fn a_tour_shows_each_command_on_a_keeper_of_its_own_and_leaves_nothing() {
         "$ litekeeper restore -o before.db --timestamp ",
         "$ sqlite3 before.db ",
         "Ada|hello\nGrace|good morning\n\n",
+        "$ litekeeper query guestbook.db --at ",
+        "Grace",
         "$ litekeeper ltx guestbook.db",
         "$ kill ",
     ] {

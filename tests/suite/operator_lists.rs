@@ -5,7 +5,6 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::app::App;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{LATEST, NO_SOCKET, OLD};
 use crate::support::operator::{backed_up, operator, printed};
@@ -190,7 +189,11 @@ fn without_a_configuration_there_is_one_clear_error() {
     }
     let config = world.path("nowhere.yml");
     let ended = operator(&world, "ltx").config(&config).run().expect_code(78);
-    ended.expect_log("nowhere.yml");
+    ended.expect_log("nowhere.yml").expect_log("or set LITEKEEPER_DB and LITEKEEPER_REPLICA");
+    for words in [&["ltx"][..], &["restore", "-o", "copy.db"]] {
+        let given = operator(&world, words[0]).config(&config).args(&words[1..]).arg("file:///nowhere/app");
+        given.run().expect_code(64).expect_log("a replica's URL and --config cannot be combined");
+    }
 }
 
 /// Refused in the words of the server, and soon.
@@ -235,21 +238,6 @@ fn a_running_keepers_litestream_is_asked_over_its_socket() {
     let list = printed::<Value>(operator(&world, "list").arg("app.db"), 0);
     assert_eq!(list[0]["path"], world.db().to_str().expect("UTF-8"));
     assert!(list[0]["status"].is_string(), "{list}");
-    running.stop(0);
-}
-
-#[test]
-fn a_litestream_without_a_socket_is_told_as_one() {
-    let world = World::new();
-    sqlite::create(&world.db(), 1);
-    let config = world.config(&world.replica());
-    let keeper = Keeper::new(&world).litestream(OLD).config(&config);
-    let running = keeper
-        .app(App::new(&world.trace()).on_last("TERM", &world.db(), 0).insert_forever(&world.db(), 9))
-        .start();
-    world.trace().wait_acked(3);
-    let ended = operator(&world, "list").litestream(OLD).run().expect_code(69);
-    ended.expect_log("hint: a Litestream before 0.5.8 has none of this");
     running.stop(0);
 }
 

@@ -454,6 +454,38 @@ fn the_databases_of_a_folder_are_found_at_their_replica() {
     }
 }
 
+/// Litestream begins with the newest snapshot, whatever else is there.
+#[test]
+fn a_broken_snapshot_that_other_files_cover_is_named() {
+    for store in Store::all() {
+        let world = World::new();
+        // What is moved to the next level is removed in time.
+        let running = quiet(&world, &store, LATEST, (3, "levels:\n  - interval: 1h\n"));
+        let level = || ["9", "0009"].map(|level| store.ltx(&world, "app").join(level));
+        let snapshots = || {
+            let files = level().into_iter().filter_map(|level| fs::read_dir(level).ok()).flatten().flatten();
+            let is_ltx = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "ltx");
+            files.map(|file| file.path()).filter(is_ltx).collect::<Vec<_>>()
+        };
+        wait_until("the first snapshot", DEADLINE, || !snapshots().is_empty());
+        sqlite::insert(&world.db(), 4);
+        running.stop(0);
+        let snapshot = snapshots().pop().expect("one");
+        let mut bytes = fs::read(&snapshot).expect("ours");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&snapshot, bytes).expect("ours");
+        let name = snapshot.file_name().expect("a name").to_string_lossy().into_owned();
+        let run = || restore(&world).args(["-o", "copy.db"]).run();
+        let ended = run().expect_code(69).expect_log("none of its txids restores whole");
+        ended.expect_log(&format!("the snapshot 9/{name}")).expect_log("other files of the backup have");
+        // As it says.
+        fs::remove_file(snapshot).expect("ours");
+        run().expect_code(0);
+        assert_eq!(sqlite::ids(&world.path("copy.db")), sqlite::ids(&world.db()));
+    }
+}
+
 /// A Litestream that restores, and then does this to the file at `$out`.
 fn spoiling(world: &World, what: &str) -> PathBuf {
     let real = binary(LATEST);

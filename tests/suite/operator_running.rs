@@ -231,6 +231,18 @@ fn what_a_keepers_litestream_may_not_be_told_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn what_an_old_litestream_has_not_is_one_line_with_the_one_that_has() {
+    let world = World::new();
+    let running = quiet(&world, &Store::Folder, OLD, (1, ""));
+    for (command, since) in [("sync", "0.5.9"), ("info", "0.5.8"), ("list", "0.5.8")] {
+        let ended = operator(&world, command).litestream(OLD).run().expect_code(64);
+        assert_eq!(ended.log.lines().count(), 2, "{}", ended.log);
+        ended.expect_log(&format!("litestream {since} has")).expect_log("hint: ");
+    }
+    running.stop(0);
+}
+
+#[test]
 fn a_reset_moves_litestreams_files_aside_and_a_run_goes_on_from_there() {
     for version in [LATEST, OLD] {
         let world = World::new();

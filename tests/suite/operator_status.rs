@@ -211,7 +211,7 @@ fn the_old_series_is_told_of_as_far_as_its_files_go() {
         let ended = status(&world).litestream(OLD).arg("--json").run();
         let seen: Value = serde_json::from_str(&ended.stdout).expect("JSON");
         assert!(seen["keeper"]["pid"] == running.keeper().pid && seen["keeper"]["ready"] == true, "{seen}");
-        assert_eq!(seen["litestream"]["version"], "v0.3.13", "{seen}");
+        assert_eq!(seen["litestream"]["version"], "0.3.13", "{seen}");
         assert!(seen["databases"][0]["last_confirmed_at"].is_null(), "{seen}");
         seen["databases"][0].clone()
     };

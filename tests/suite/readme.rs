@@ -163,31 +163,14 @@ fn a_command_line_of_litestreams_is_told_what_it_is_here() {
 
 #[test]
 fn help_is_complete_on_every_command() {
-    let operators = [
-        "restore",
-        "databases",
-        "ltx",
-        "snapshots",
-        "generations",
-        "wal",
-        "info",
-        "list",
-        "verify",
-        "drill",
-        "version",
-        "install",
-        "uninstall",
-        "query",
-    ];
-    for command in ["run", "config", "check", "reload", "demo", "init"].iter().chain(&operators) {
+    let cli = Cli::command();
+    for command in cli.get_subcommands().filter(|command| !command.is_hide_set()) {
+        let command = command.get_name();
         let output =
-            Command::new(env!("CARGO_BIN_EXE_litekeeper")).args([*command, "--help"]).output().unwrap();
+            Command::new(env!("CARGO_BIN_EXE_litekeeper")).args([command, "--help"]).output().unwrap();
         assert!(output.status.success());
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains("Usage: litekeeper") && !text.contains("__shim"), "{text}");
-        assert!(
-            !operators.contains(command) || text.contains(&format!("Examples:\n  litekeeper {command}")),
-            "{text}"
-        );
+        assert!(text.contains(&format!("Examples:\n  litekeeper {command}")), "{text}");
     }
 }

@@ -7,14 +7,20 @@ use serde_json::json;
 
 use super::args;
 use super::candidate::{self, Candidate};
+use super::opened::Opened;
 use super::shown::{self, Lines};
+use super::told;
 use crate::cli::one_shot;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::holder::{self, Holder};
 use crate::litestream::control::{self, Peers};
+use crate::litestream::version::Version;
 use crate::os::{permit, user};
 use crate::printer::Paint;
+
+/// Since when Litestream tells of itself at a socket.
+const SOCKET: (&str, Version) = ("control socket that tells this", Version::new(0, 5, 8));
 
 /// Says which Litestream a keeper runs.
 ///
@@ -75,6 +81,24 @@ pub(super) fn none(chosen: &[Candidate]) -> Failure {
         .hint("`litekeeper run` starts one; `--config` or a database says which one is meant")
 }
 
+/// Why a keeper's Litestream cannot be asked, where that is for its version: the keeper knows it.
+pub(super) fn too_old(
+    opened: &Opened,
+    chosen: &[Candidate],
+    (what, since): (&str, Version),
+    limit: Duration,
+) -> Option<Failure> {
+    let told = told::ask(opened, chosen.iter().map(|one| &one.db), limit).ok()??;
+    let version = Version::parse(told.document()?.litestream.as_ref()?.version.as_deref()?)?;
+    (version < since).then(|| {
+        Failure::new(
+            ExitCode::USAGE,
+            format!("the keeper's litestream {version} has no {what}: litestream {since} has"),
+        )
+        .hint("`litekeeper status` tells what can be seen of this one; `litekeeper install` gets a newer one")
+    })
+}
+
 /// What the keeper that runs on a database has left in its lock.
 ///
 /// # Errors
@@ -97,10 +121,13 @@ impl Running {
     /// # Errors
     /// None does.
     fn find(args: &args::Running) -> Result<Self, Failure> {
-        let (_, _, chosen) = candidate::chosen(&args.given, args.db.as_slice())?;
+        let (opened, _, chosen) = candidate::chosen(&args.given, args.db.as_slice())?;
         for one in &chosen {
             if let Some(running) = Self::on(one)? {
-                return Ok(running);
+                return match too_old(&opened, &chosen, SOCKET, args.timeout) {
+                    Some(failure) => Err(failure),
+                    None => Ok(running),
+                };
             }
         }
         Err(none(&chosen))
@@ -135,10 +162,8 @@ impl Running {
     ) -> Result<T, Failure> {
         let asked = one_shot::block_on(|_| ask(&self.socket, limit, self.peers()))?;
         asked.map_err(|error| {
-            Failure::new(ExitCode::UNAVAILABLE, format!("{}: {error}", self.socket.display())).hint(
-                "a Litestream before 0.5.8 has none of this; else its keeper is starting, is ending, or runs in another container: \
-                 ask there",
-            )
+            Failure::new(ExitCode::UNAVAILABLE, format!("{}: {error}", self.socket.display()))
+                .hint("its keeper is starting, is ending, or runs in another container: ask there")
         })
     }
 }

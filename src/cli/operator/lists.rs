@@ -17,9 +17,6 @@ use crate::litestream::ltx;
 use crate::litestream::version::Version;
 use crate::printer::Paint;
 
-/// The level of Litestream's snapshots.
-const SNAPSHOTS: u64 = 9;
-
 /// Lists the LTX files of a backup.
 ///
 /// # Errors
@@ -63,7 +60,7 @@ pub(in crate::cli) fn snapshots(args: &args::Replicated) -> Result<ExitCode, Fai
     let found: Vec<Snapshot> = match version.is_ltx() {
         true => {
             let files = File::listed(&text).into_iter();
-            files.filter(|file| file.level == SNAPSHOTS).map(Snapshot::of_file).collect()
+            files.filter(|file| file.level == u64::from(ltx::SNAPSHOTS)).map(Snapshot::of_file).collect()
         }
         false => text.lines().skip(1).filter_map(Snapshot::read).collect(),
     };

@@ -37,6 +37,11 @@ pub(super) struct Opened {
 /// # Errors
 /// What `run` would say of them.
 pub(super) fn open(given: &Given, pair: Option<(&OsStr, &str)>) -> Result<Opened, Failure> {
+    if pair.is_some() && given.config.is_some() {
+        return Err(Failure::new(ExitCode::USAGE, "a replica's URL and --config cannot be combined").hint(
+            "name the database of the configuration; or leave --config out: keys for a URL come from the environment, or --env-file",
+        ));
+    }
     let opened = open_any(given, pair)?;
     opened.said.configured.names_any().map_err(|error| inventory::failure(&error))?;
     Ok(opened)
@@ -78,12 +83,20 @@ fn explained(failure: Failure, run: &Run) -> Failure {
     let found = || Some(databases::find(source.config, &process::current_dir().ok()?).ok()?.is_some());
     let is_given = !matches!(databases::pairs(&source), Ok(None)) || found() != Some(false);
     if is_given || failure.exit != ExitCode::USAGE {
-        return failure;
+        let hint = failure.hint.as_deref().map(with_variables);
+        return Failure { hint, ..failure };
     }
     failure.hint(
         "name a litestream.yml with --config, or set LITEKEEPER_DB and LITEKEEPER_REPLICA; `litekeeper init` writes one; a list takes a \
          replica's URL in the place of both",
     )
+}
+
+/// A hint of `run`'s, for commands that have variables in the place of its `--db` and `--replica`.
+fn with_variables(hint: &str) -> String {
+    ["give --db and --replica", "give --db PATH --replica URL", "give both: --db PATH --replica URL"]
+        .iter()
+        .fold(hint.to_owned(), |hint, flags| hint.replace(flags, "set LITEKEEPER_DB and LITEKEEPER_REPLICA"))
 }
 
 /// The command line of a run with these settings.

@@ -162,7 +162,7 @@ impl Target {
         let mut look = None;
         let how = match self.opening(&mut ended, &report).await {
             Some(how) => how,
-            None => match select(&mut ended, pin!(self.look(&children))).await {
+            None => match select(&mut ended, pin!(self.look(&children, LOOK))).await {
                 Either::Left((how, _)) => how,
                 Either::Right((Look::Nothing, _)) if step(&report) == Step::Opening => {
                     children.kill(pid);
@@ -179,10 +179,15 @@ impl Target {
         let how = how.unwrap_or(Ended::Signal(libc::SIGKILL));
         let report = Report::read(&report).unwrap_or_default();
         let is_late = how == Ended::Signal(libc::SIGALRM);
-        let is_unopened = report.step == Step::Opening && !children.is_aborted();
-        // Its time is over.
-        if is_unopened && !is_late && look.is_none() {
-            look = Some(self.look(&children).await);
+        let is_unopened = match report.step {
+            Step::Opening => true,
+            // It asks the replica there as well.
+            Step::Loading => is_late,
+            Step::GoingBack | Step::Asking | Step::Done => false,
+        };
+        if is_unopened && !children.is_aborted() && look.is_none() {
+            let limit = if is_late { job.limit.min(LOOK) } else { LOOK };
+            look = Some(self.look(&children, limit).await);
         }
         self.judge(how, report, look, job)
     }
@@ -248,7 +253,7 @@ impl Target {
     }
 
     /// Asks Litestream itself what is there.
-    async fn look(&self, children: &Children) -> Look {
+    async fn look(&self, children: &Children, limit: Duration) -> Look {
         let Some(one) = &self.one else { return Look::Unknown(None) };
         let opened = self.apart.as_ref().unwrap_or(&self.opened);
         let inventory = opened.inventory();
@@ -257,7 +262,7 @@ impl Target {
             if !asker.version.is_ltx() {
                 return Err(None);
             }
-            asker.list(&inventory, one, ("ltx", &[]), LOOK).await.map_err(Some)
+            asker.list(&inventory, one, ("ltx", &[]), limit).await.map_err(Some)
         };
         match listed.await {
             Ok(text) if lists::File::listed(&text).is_empty() => Look::Nothing,

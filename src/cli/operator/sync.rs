@@ -14,8 +14,11 @@ use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::litestream::argv;
 use crate::litestream::control::{self, Synced};
+use crate::litestream::version::Version;
 use crate::printer::Paint;
 
+/// Since when Litestream confirms at its socket.
+const SYNC: (&str, Version) = ("control socket that confirms", Version::new(0, 5, 9));
 /// So many are asked for at a time.
 const PARALLEL: usize = 8;
 
@@ -24,12 +27,14 @@ const PARALLEL: usize = 8;
 /// # Errors
 /// No keeper runs, or one of them was not synced.
 pub(in crate::cli) fn sync(args: &args::Sync) -> Result<ExitCode, Failure> {
-    let (_, _, chosen) = candidate::chosen(&args.given, &args.dbs)?;
+    let (opened, _, chosen) = candidate::chosen(&args.given, &args.dbs)?;
     let with_keeper: Vec<_> =
-        chosen.into_iter().map(|one| Ok((Running::on(&one)?, one))).collect::<Result<_, Failure>>()?;
+        chosen.iter().map(|one| Ok((Running::on(one)?, one))).collect::<Result<_, Failure>>()?;
     if with_keeper.iter().all(|(running, _)| running.is_none()) {
-        let chosen: Vec<Candidate> = with_keeper.into_iter().map(|(_, one)| one).collect();
         return Err(keeper::none(&chosen));
+    }
+    if let Some(failure) = keeper::too_old(&opened, &chosen, SYNC, args.timeout) {
+        return Err(failure);
     }
     let each = with_keeper.iter().map(|(running, one)| Done::of(running.as_ref(), one, args));
     let done: Vec<Done> = one_shot::block_on(|_| stream::iter(each).buffered(PARALLEL).collect())?;

@@ -345,9 +345,12 @@ impl Verifier {
         let path = db.path.display();
         match asked.and_then(|printed| Answer::parse(&printed)) {
             Ok(Answer::Broken(why)) => {
-                let what =
-                    format!("{path}: replica {}: a file of it is not what was written: {why}", db.replica);
-                Err(Verdict::NotRestorable.because(what, ANEW))
+                let what = format!(
+                    "{path}: replica {}: its newest state restores, but a file of it is not what was written, and what needs that \
+                     does not restore: {why}",
+                    db.replica
+                );
+                Err(Verdict::NotRestorable.because(what, DAMAGED))
             }
             Ok(Answer::Unfinished(share)) => {
                 printer::note(&format!("{path}: {share} % of the files of {} were read in time", db.replica));
@@ -456,6 +459,9 @@ impl Verifier {
 
 /// The next step where a replica has not what the database has.
 const ANEW: &str = "look at what was done to the replica; a keeper that is started anew looks as well, and copies what is missing";
+/// The next step where a file is damaged that the newest state does not need.
+const DAMAGED: &str = "look at what damaged it; bring the file back from a copy of the replica, or have litestream begin with a fresh copy: \
+                       stop the keeper, `litekeeper reset DB`, and start it again";
 /// The next step where both went their own ways.
 const PARTED: &str = "keep both, and find out which is right: `litekeeper run` compares them at its start, and `litekeeper ltx` (`wal` with litestream 0.3) lists what is there";
 
