@@ -78,6 +78,9 @@ pub enum Command {
     /// Say whether the databases are on their replicas: 0 if all are and the app is ready, 1 if not, 3 if no keeper runs.
     #[command(after_long_help = examples::STATUS)]
     Status(operator::Status),
+    /// Say whether the app is up and replicated, for Docker and others that ask a command: 0 if it is, else 1.
+    #[command(after_long_help = examples::HEALTHCHECK)]
+    Healthcheck(operator::Healthcheck),
     /// Have a running keeper's Litestream copy now what it would copy soon.
     #[command(after_long_help = examples::SYNC)]
     Sync(operator::Sync),

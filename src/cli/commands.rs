@@ -61,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Query(args) => (Format::Text, operator::query(&args)),
         Command::Version(args) => (Format::Text, operator::version(&args)),
         Command::Status(args) => (Format::Text, operator::status(&args)),
+        Command::Healthcheck(args) => (Format::Text, operator::healthcheck(&args)),
         Command::Sync(args) => (Format::Text, operator::sync(&args)),
         Command::Reset(args) => (Format::Text, operator::reset(&args)),
         Command::Start(args) => (Format::Text, operator::kept_out(KeptOut::Start, &args)),

@@ -173,6 +173,12 @@ Examples:
   litekeeper status --watch=5s
   litekeeper status --nagios";
 
+/// `litekeeper healthcheck`.
+pub const HEALTHCHECK: &str = "\
+Examples:
+  litekeeper healthcheck
+  litekeeper healthcheck --config /etc/litestream.yml --timeout 2s";
+
 /// `litekeeper reset`.
 pub const RESET: &str = "\
 Examples:

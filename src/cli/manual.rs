@@ -78,6 +78,10 @@ impl Page {
 
 /// What a command's codes mean, as a section.
 fn exit_status(command: &str) -> String {
+    let of = |codes: &[(&str, &str)]| {
+        let line = |(code, what): &(&str, &str)| format!(".TP\n\\fB{code}\\fR\n{what}\n");
+        format!(".SH \"EXIT STATUS\"\n{}", codes.iter().map(line).collect::<String>())
+    };
     let own: &[(&str, &str)] = match command {
         "run" => &[
             ("the app's own", "the app ended and is not to be restarted"),
@@ -91,6 +95,13 @@ fn exit_status(command: &str) -> String {
             ("1", "one is not, or the keeper is not ready or does not answer"),
             ("3", "no keeper runs"),
         ],
+        "healthcheck" => {
+            return of(&[
+                ("0", "the keeper is ready"),
+                ("1", "it is not, or cannot be asked"),
+                ("2", "the command line is wrong"),
+            ]);
+        }
         "verify" => &[
             ("0", "in-sync: each backup restores to its database"),
             ("1", "out-of-sync: one restores to something else"),
@@ -115,11 +126,10 @@ fn exit_status(command: &str) -> String {
         ("78", "the configuration is wrong, or the system lacks what is needed"),
     ];
     let others = common.iter().filter(|(code, _)| own.iter().all(|(known, _)| known != code));
-    let mut lines: Vec<_> = own.iter().chain(others).collect();
+    let mut lines: Vec<_> = own.iter().chain(others).copied().collect();
     // In the order of the numbers, after what has none.
     lines.sort_by_key(|(code, _)| code.split(',').next().and_then(|code| code.parse::<u8>().ok()));
-    let line = |(code, what): &&(&str, &str)| format!(".TP\n\\fB{code}\\fR\n{what}\n");
-    format!(".SH \"EXIT STATUS\"\n{}", lines.iter().map(line).collect::<String>())
+    of(&lines)
 }
 
 /// The program as it is typed: without a command that only prints what these pages say.

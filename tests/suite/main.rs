@@ -74,6 +74,7 @@ mod oom;
 mod openers;
 mod operator_budget;
 mod operator_drill;
+mod operator_healthcheck;
 mod operator_lists;
 mod operator_many;
 mod operator_query;

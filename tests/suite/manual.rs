@@ -93,7 +93,7 @@ fn each_command_has_a_page() {
         let title = name.trim_end_matches(".1");
         assert!(page.contains(&format!(".TH {title} 1")), "{name}");
         let (_, status) = page.split_once(".SH \"EXIT STATUS\"").expect("each ends with some code");
-        assert!(status.contains("\\fB2, 64\\fR") && status.contains("\\fB78\\fR"), "{status}");
+        assert!(status.contains("\\fB0\\fR") && status.contains("\\fB2"), "{status}");
         if name != "litekeeper.1" {
             let command = title.trim_start_matches("litekeeper-");
             assert!(page.contains(&format!("litekeeper {command}")), "{name} is called as it is typed");

@@ -227,6 +227,8 @@ fn it_looks_again_until_a_signal_comes() {
     let watching = status(&world).arg("--watch=1s").start();
     wait_until("a second look", DEADLINE, || watching.stdout().matches("DATABASE").count() >= 2);
     watching.signal(Signal::SIGINT);
+    let parted = status(&world).args(["--watch", "5s"]).run().expect_code(64);
+    parted.expect_log("5s is a time, and no database").expect_log("hint: write --watch=5s");
     // It may have been waiting, or looking.
     let status = watching.finish().status;
     assert!(status.signal() == Some(2) || status.code() == Some(130), "{status}");

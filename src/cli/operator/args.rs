@@ -455,6 +455,18 @@ pub struct Status {
     pub json: bool,
 }
 
+/// `litekeeper healthcheck`.
+#[derive(Args, Debug)]
+pub struct Healthcheck {
+    /// The settings.
+    #[command(flatten)]
+    pub given: Given,
+
+    /// How long the keeper may take to answer.
+    #[arg(long, value_name = "DUR", value_parser = duration::some(), default_value = "5s")]
+    pub timeout: Duration,
+}
+
 /// `litekeeper reset`.
 #[derive(Args, Debug)]
 pub struct Reset {

@@ -48,11 +48,7 @@ pub(super) fn chosen_beside(
     let opened = opened::open(given, None)?;
     let inventory = opened.inventory();
     let mut candidates = Candidates::look(&opened, &inventory)?;
-    let told = if asks(&opened)? {
-        told::ask(&opened, candidates.all.iter().map(|one| &one.db), limit)?
-    } else {
-        None
-    };
+    let told = if asks(&opened)? { told::ask(&opened, candidates.known(), limit)? } else { None };
     let said = told.as_ref().and_then(Told::document);
     if let Some(document) = said {
         candidates.add_told(&document.databases);
@@ -159,6 +155,11 @@ impl<'a> Candidates<'a> {
                 is_told: true,
             });
         }
+    }
+
+    /// The databases that are known of without asking anybody; there need be none.
+    pub(super) fn known(&self) -> impl Iterator<Item = &Database> {
+        self.all.iter().map(|one| &one.db)
     }
 
     /// All of them.

@@ -16,7 +16,7 @@ use super::opened::Opened;
 use super::row::Row;
 use super::shown::{self, Lines};
 use super::told::{Answer, Told};
-use crate::cli::one_shot;
+use crate::cli::{duration, one_shot};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
@@ -41,6 +41,7 @@ pub(in crate::cli) fn status(args: &args::Status) -> Result<ExitCode, Failure> {
     if args.nagios {
         return nagios(args);
     }
+    refuse_parted(args)?;
     let Some(every) = args.watch else {
         let seen = Seen::look(args)?;
         return seen.print(args.json).map(|()| seen.exit());
@@ -52,6 +53,16 @@ pub(in crate::cli) fn status(args: &args::Status) -> Result<ExitCode, Failure> {
         // Nothing comes to no descriptor: this waits, and whoever has enough of it sends a signal.
         let millis = u16::try_from(every.as_millis()).unwrap_or(u16::MAX);
         let _ = nix::poll::poll(&mut [], millis);
+    }
+}
+
+/// `--watch 5s` is a `--watch`, and a database that is called so.
+fn refuse_parted(args: &args::Status) -> Result<(), Failure> {
+    let is_time = |word: &&String| duration::some()(word).is_ok();
+    match args.dbs.iter().find(is_time).filter(|_| args.watch.is_some()) {
+        None => Ok(()),
+        Some(word) => Err(Failure::new(ExitCode::USAGE, format!("{word} is a time, and no database"))
+            .hint(format!("write --watch={word}"))),
     }
 }
 
