@@ -222,18 +222,20 @@ async fn confirm_at(
 ) -> Result<Synced, Error> {
     let began = tokio::time::Instant::now();
     let asked = sync_locally_by(socket, db, timeout, peers).await?;
+    // What is committed meanwhile was not asked for, and is not there yet.
+    let of_asked = |synced: Synced| Synced { txid: asked.txid, ..synced };
     let mut remembered = asked.clone();
     let mut pause = pace.first;
     while remembered.replicated_txid == 0 || remembered.replicated_txid < asked.txid {
         let left = timeout.saturating_sub(began.elapsed());
         if began.elapsed() >= pace.uploads || left <= pause {
-            return sync_by(socket, db, left, peers).await;
+            return sync_by(socket, db, left, peers).await.map(of_asked);
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(pace.longest);
         remembered = sync_locally_by(socket, db, left, peers).await?;
     }
-    Ok(Synced { txid: asked.txid, ..remembered })
+    Ok(of_asked(remembered))
 }
 
 /// Has a running Litestream take in a database; it may have it already (0.5.8 and later).
@@ -503,6 +505,26 @@ mod tests {
     fn asked(socket: &Path, limit: Duration) -> Result<Synced, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(sync_locally(socket, Path::new("a.db"), limit))
+    }
+
+    #[test]
+    fn what_is_committed_while_it_is_waited_for_is_not_confirmed() {
+        use std::io::{Read, Write};
+        let folder = tempfile::tempdir().unwrap();
+        let socket = serving(folder.path(), |stream| {
+            let mut request = [0; 1 << 10];
+            let length = stream.read(&mut request).unwrap_or(0);
+            let waits = String::from_utf8_lossy(&request[..length]).contains("\"wait\":true");
+            let (txid, replicated) = if waits { (7, 6) } else { (5, 4) };
+            let _ =
+                write!(stream, "HTTP/1.0 200 OK\r\n\r\n{{\"txid\":{txid},\"replicated_txid\":{replicated}}}");
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let pace = Pace { uploads: Duration::ZERO, ..SOON };
+        let asked = confirm_at(&pace, &socket, Path::new("a.db"), Duration::from_secs(60), None);
+        let confirmed = runtime.block_on(asked).unwrap();
+        assert_eq!(confirmed, Synced { txid: 5, replicated_txid: 6 });
+        assert!(confirmed.is_replicated());
     }
 
     #[test]
