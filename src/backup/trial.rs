@@ -6,6 +6,7 @@
 //! others no command of Litestream removes anything, so each start writes the same two files: transaction 1 is Litestream's
 //! already when it first asks the replica, and is not sent where it lies; the snapshot is written over, or found (SFTP).
 
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -21,6 +22,7 @@ use crate::litestream::database::{self, Database};
 use crate::litestream::version::Version;
 use crate::os::dir;
 use crate::os::permit::{self, Folder};
+use crate::os::user;
 use crate::remote::Webdav;
 use crate::replica::helper;
 
@@ -138,6 +140,8 @@ async fn remove(runner: &Runner, place: &Place, until: Instant) -> Option<Result
 pub struct Sample {
     folder: Option<TempDir>,
     path: PathBuf,
+    /// Held as long as the folder is used.
+    _claim: File,
 }
 
 impl Sample {
@@ -146,13 +150,23 @@ impl Sample {
     /// # Errors
     /// It cannot be made.
     pub fn make(within: Option<&Path>) -> io::Result<Self> {
-        let name = dir::temporary(helper::TRIAL.trim_start_matches('.'));
-        let folder = permit::theirs(|| match within {
-            Some(within) => name.tempdir_in(within),
-            None => name.tempdir(),
+        let prefix = helper::TRIAL.trim_start_matches('.');
+        let name = dir::temporary(prefix);
+        let own = user::own_number();
+        let users = [Some(own), permit::owner().map(|user| user.uid)].map(|user| user.unwrap_or(own));
+        let (folder, claim) = permit::theirs(|| {
+            let folder = match within {
+                Some(within) => name.tempdir_in(within)?,
+                None => {
+                    dir::sweep(&std::env::temp_dir(), prefix, &users);
+                    name.tempdir()?
+                }
+            };
+            let claim = dir::claim(folder.path())?;
+            Ok((folder, claim))
         })?;
         let path = folder.path().to_owned();
-        Ok(Self { folder: Some(folder), path })
+        Ok(Self { folder: Some(folder), path, _claim: claim })
     }
 
     /// A name that is used nowhere else: that of the folder.

@@ -312,7 +312,7 @@ impl ReplicaError {
                 "give the container more memory; fewer restores side by side need less (--restore-parallel)"
             }
             Self::DiskFull => "free some space where that file is, or where the database is",
-            Self::Permission => "check who may write there",
+            Self::Permission => "check who may read and write there",
             Self::NoFolder => "a file stands where a folder belongs: remove it, or name another place",
             // The flag came with 0.5.16 (tried with each release from 0.5.9 on).
             Self::Newer => "litestream 0.5.16 or a later one wrote this: run such a one, 0.5.17 for example",

@@ -5,11 +5,15 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, umask};
 
 use super::{open, user};
+
+/// A folder that is younger may not be claimed yet.
+const YOUNG: Duration = Duration::from_secs(60);
 
 /// Begins the name of a folder that is made for a while where such are made, and that nobody else can look into. The default of the
 /// library is what the umask leaves.
@@ -17,6 +21,42 @@ pub fn temporary(prefix: &str) -> tempfile::Builder<'_, 'static> {
     let mut name = tempfile::Builder::new();
     name.prefix(prefix).permissions(Permissions::from_mode(0o700));
     name
+}
+
+/// Says that a temporary folder is in use, for as long as the result lives: [`sweep`] takes away what nobody uses.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn claim(folder: &Path) -> io::Result<File> {
+    let folder = open_folder(folder)?;
+    // In a file system without locks nothing is swept.
+    let _ = folder.try_lock();
+    Ok(folder)
+}
+
+fn open_folder(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_DIRECTORY;
+    File::options().read(true).custom_flags(flags.bits()).open(path)
+}
+
+/// Takes away the temporary folders of a kind that processes of these users left which were killed: nobody claims them, and they are not
+/// being made just now.
+pub fn sweep(within: &Path, prefix: &str, users: &[u32]) {
+    let is_left = |path: &Path| {
+        let found = fs::symlink_metadata(path)?;
+        let is_old = found.modified()?.elapsed().is_ok_and(|age| age > YOUNG);
+        let is_ours = found.is_dir() && users.contains(&found.uid());
+        Ok::<_, io::Error>(is_old && is_ours && open_folder(path)?.try_lock().is_ok())
+    };
+    let Ok(entries) = fs::read_dir(within) else { return };
+    for entry in
+        entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()))
+    {
+        if is_left(&entry.path()).unwrap_or(false) {
+            // What stays is a private folder of theirs, as before.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Has what this process and its children make from now on readable for this user alone, unless they say otherwise. It is the whole
@@ -126,4 +166,38 @@ pub fn shared(path: &Path, passable: bool) -> io::Result<()> {
         set_mode(path, 0o711)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_claims_any_more_is_swept() {
+        let within = tempfile::tempdir().unwrap();
+        let own = user::own_number();
+        let made = |name: &str, age: Duration| {
+            let path = within.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("secret"), "").unwrap();
+            open_folder(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+            path
+        };
+        let (old, young) = (YOUNG * 2, Duration::ZERO);
+        let left = made("kind-a", old);
+        let stays = [made("kind-b", young), made("other-c", old), made("kind-d", old)];
+        let link = within.path().join("kind-e");
+        std::os::unix::fs::symlink(&stays[1], &link).unwrap();
+        let claim = claim(&stays[2]).unwrap();
+        sweep(within.path(), "kind-", &[own + 1]);
+        assert!(left.exists(), "another user's");
+        sweep(within.path(), "kind-", &[own]);
+        assert!(!left.exists());
+        assert!(stays.iter().all(|path| path.join("secret").exists()) && link.is_symlink());
+        drop(claim);
+        sweep(within.path(), "kind-", &[own]);
+        assert!(!stays[2].exists() && stays[0].exists());
+    }
 }

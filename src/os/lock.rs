@@ -252,6 +252,11 @@ impl Lock {
         }
     }
 
+    /// Lets go of it, and removes its file.
+    pub fn remove(self) {
+        drop(Passing { lock: self, stays: false });
+    }
+
     /// Lets go of it, whoever it was given to (`flock(2)`: one operation unlocks them all).
     pub fn release(self) {
         self.unlock();

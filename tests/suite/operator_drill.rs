@@ -375,7 +375,7 @@ fn a_record_takes_the_place_of_nothing_that_counts() {
     let before = sum(&world.db());
     for (file, why) in [
         (&world.db(), "a database"),
-        (&wal, "belongs to one"),
+        (&wal, "belongs to a database"),
         (&world.path("litestream.yml"), "the configuration"),
         (&fifo, "no ordinary file"),
         (&inside, "its own files there"),

@@ -454,6 +454,30 @@ fn the_databases_of_a_folder_are_found_at_their_replica() {
     }
 }
 
+/// Both would write to the same names beside it.
+#[test]
+fn two_restores_to_one_place_are_one_at_a_time() {
+    let world = World::new();
+    let s3 = backed_up_far_away(&world);
+    s3.pause();
+    let first = restore(&world).args(["--to-dir", "out"]).start();
+    let lock = world.path("out/.app.db-litekeeper.lock");
+    wait_until("the first to have it", DEADLINE, || {
+        fs::read_to_string(&lock).is_ok_and(|text| !text.is_empty())
+    });
+    for words in [["--to-dir", "out"], ["-o", "out/app.db"]] {
+        let second = restore(&world).args(words).run().expect_code(75);
+        second.expect_log("is being restored").expect_log("hint: ");
+    }
+    s3.resume();
+    first.finish().expect_code(0);
+    assert_eq!(world.list("out"), ["app.db"], "and nothing is left beside it");
+    restore(&world).args(["-o", "out/app.db-wal"]).run().expect_code(0);
+    // That would be this database's.
+    let ended = restore(&world).args(["-o", "app.db-wal"]).run().expect_code(64);
+    ended.expect_log("that belongs to a database of this configuration");
+}
+
 /// Litestream begins with the newest snapshot, whatever else is there.
 #[test]
 fn a_broken_snapshot_that_other_files_cover_is_named() {

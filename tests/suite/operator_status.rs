@@ -220,6 +220,21 @@ fn the_old_series_is_told_of_as_far_as_its_files_go() {
     running.stop(0);
 }
 
+/// One looks when something is wrong, and that may be it.
+#[test]
+fn without_room_for_a_question_what_the_keeper_says_is_told() {
+    let world = World::new();
+    let running = quiet(&world, &Store::Folder, LATEST, (3, ""));
+    let ask = || status(&world).env("TMPDIR", "/nowhere");
+    let seen = printed::<Value>(ask(), 1);
+    let one = &seen["databases"][0];
+    assert!(seen["keeper"]["ready"] == true && one["last_confirmed_at"].is_string(), "{seen}");
+    assert!(one["error"].as_str().is_some_and(|error| error.contains("no private folder")), "{seen}");
+    let line = ask().arg("--nagios").run().expect_code(2).stdout;
+    assert!(line.contains("no private folder"), "{line}");
+    running.stop(0);
+}
+
 #[test]
 fn it_looks_again_until_a_signal_comes() {
     let world = World::new();

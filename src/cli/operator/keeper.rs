@@ -19,6 +19,8 @@ use crate::litestream::version::Version;
 use crate::os::{permit, user};
 use crate::printer::Paint;
 
+/// How long a keeper has to say which Litestream it runs, after that has not answered.
+const SOON: Duration = Duration::from_secs(1);
 /// Since when Litestream tells of itself at a socket.
 const SOCKET: (&str, Version) = ("control socket that tells this", Version::new(0, 5, 8));
 
@@ -27,8 +29,7 @@ const SOCKET: (&str, Version) = ("control socket that tells this", Version::new(
 /// # Errors
 /// No keeper runs, or its Litestream does not answer.
 pub(in crate::cli) fn info(args: &args::Running) -> Result<ExitCode, Failure> {
-    let running = Running::find(args)?;
-    let info = running.ask(args.timeout, control::info)?;
+    let (running, info) = Running::asked(args, control::info)?;
     let started = info.started_at.as_deref().and_then(shown::time);
     if args.json {
         shown::json(&json!({
@@ -56,8 +57,7 @@ pub(in crate::cli) fn info(args: &args::Running) -> Result<ExitCode, Failure> {
 /// # Errors
 /// As [`info`].
 pub(in crate::cli) fn list(args: &args::Running) -> Result<ExitCode, Failure> {
-    let running = Running::find(args)?;
-    let databases = running.ask(args.timeout, control::list)?;
+    let (_, databases) = Running::asked(args, control::list)?;
     let synced = |one: &control::Listed| one.last_sync_at.as_deref().and_then(shown::time);
     if args.json {
         let row = |one: &control::Listed| json!({"path": one.path, "status": one.status, "last_sync_at": synced(one)});
@@ -86,9 +86,8 @@ pub(super) fn too_old(
     opened: &Opened,
     chosen: &[Candidate],
     (what, since): (&str, Version),
-    limit: Duration,
 ) -> Option<Failure> {
-    let told = told::ask(opened, chosen.iter().map(|one| &one.db), limit).ok()??;
+    let told = told::ask(opened, chosen.iter().map(|one| &one.db), SOON).ok()??;
     let version = Version::parse(told.document()?.litestream.as_ref()?.version.as_deref()?)?;
     (version < since).then(|| {
         Failure::new(
@@ -120,17 +119,29 @@ impl Running {
     ///
     /// # Errors
     /// None does.
-    fn find(args: &args::Running) -> Result<Self, Failure> {
+    fn find(args: &args::Running) -> Result<(Self, Opened, Vec<Candidate>), Failure> {
         let (opened, _, chosen) = candidate::chosen(&args.given, args.db.as_slice())?;
         for one in &chosen {
             if let Some(running) = Self::on(one)? {
-                return match too_old(&opened, &chosen, SOCKET, args.timeout) {
-                    Some(failure) => Err(failure),
-                    None => Ok(running),
-                };
+                return Ok((running, opened, chosen));
             }
         }
         Err(none(&chosen))
+    }
+
+    /// Asks the Litestream of that one.
+    ///
+    /// # Errors
+    /// None does, or its Litestream does not answer, or has not what is asked for.
+    fn asked<T>(
+        args: &args::Running,
+        ask: impl AsyncFnOnce(&Path, Duration, Peers) -> Result<T, control::Error>,
+    ) -> Result<(Self, T), Failure> {
+        let (running, opened, chosen) = Self::find(args)?;
+        match running.ask(args.timeout, ask) {
+            Ok(answer) => Ok((running, answer)),
+            Err(failure) => Err(too_old(&opened, &chosen, SOCKET).unwrap_or(failure)),
+        }
     }
 
     /// The one that runs on a database.

@@ -29,7 +29,6 @@ use crate::litestream::database::Database;
 use crate::litestream::position::Plan;
 use crate::litestream::version::Version;
 use crate::os::dir;
-use crate::os::lock::Lock;
 use crate::printer::{self, Format, Paint};
 
 /// Restores databases.
@@ -82,8 +81,8 @@ pub(in crate::cli) fn restore(args: &args::Restore) -> Result<ExitCode, Failure>
         target::confirm(&moves)?;
     }
     for job in jobs.iter_mut().filter(|job| job.end.is_none() && !args.dry_run) {
-        match target::lock(&place, &job.target) {
-            Ok(lock) => locks.extend(lock),
+        match target::lock(&job.target) {
+            Ok(lock) => locks.push(lock),
             Err(failure) => job.end = Some(End::Failed(failure)),
         }
     }
@@ -95,7 +94,7 @@ pub(in crate::cli) fn restore(args: &args::Restore) -> Result<ExitCode, Failure>
     } else {
         Ok(Ok(()))
     };
-    locks.into_iter().for_each(Lock::put_back);
+    locks.into_iter().for_each(|lock| target::unlock(&place, lock));
     ran??;
     let limit = opened.said.layers.args.compare_limit;
     report(args, &jobs, matches!(place, Place::Own).then_some(limit))

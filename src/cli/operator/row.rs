@@ -78,14 +78,14 @@ impl Row {
         }
     }
 
-    /// With what Litestream and the replica say; nothing is known here by which those of one that its keeper alone knows could be
+    /// With what Litestream and the replica say, the one within `patience`, the other within `limit`; nothing is known here by which those of one that its keeper alone knows could be
     /// asked.
     pub(super) async fn looked_at(
         self,
         asker: &Asker,
         (one, keeper): (&Candidate, Option<&Holder>),
         apart: Option<&Apart>,
-        limit: Duration,
+        (limit, patience): (Duration, Duration),
     ) -> Self {
         let mut row = self;
         if row.is_told {
@@ -95,7 +95,8 @@ impl Row {
         let running = keeper.filter(|_| asker.version.confirms() && row.is_here);
         if let Some(running) = running.cloned().and_then(Running::of) {
             let peers = running.peers();
-            let synced = control::sync_locally_by(&running.socket, &one.db.path, limit, Some(&peers)).await;
+            let synced =
+                control::sync_locally_by(&running.socket, &one.db.path, patience, Some(&peers)).await;
             row.is_synced = synced.is_ok();
             row.error = synced.err().map(|error| error.to_string());
         }
@@ -130,6 +131,11 @@ impl Row {
         }
         row.tell_ahead();
         row
+    }
+
+    /// With why nobody could be asked but its keeper.
+    pub(super) fn unseen(self, why: &str) -> Self {
+        Self { error: Some(why.to_owned()), ..self }
     }
 
     /// Says that the replica has what this database has not, where it has.

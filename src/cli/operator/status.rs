@@ -28,6 +28,8 @@ use crate::status;
 
 /// So many databases are asked about at a time.
 const PARALLEL: usize = 8;
+/// How long the socket of a Litestream has whose keeper does not answer.
+const SILENT: Duration = Duration::from_secs(1);
 /// Something is not as it should be.
 const UNHEALTHY: ExitCode = ExitCode::of_app(1);
 /// No keeper runs.
@@ -103,18 +105,33 @@ impl Seen {
             candidate::chosen_beside(&args.given, &args.dbs, args.timeout, |_| Ok(true))?;
         let keepers: Vec<Option<Holder>> = chosen.iter().map(keeper::of).collect::<Result<_, _>>()?;
         let (of_told, said) = Said::of(told);
+        // Whose keeper says nothing may say as little itself.
+        let patience = if said.silent.is_some() { args.timeout.min(SILENT) } else { args.timeout };
+        let row = |one: &Candidate, keeper: &Option<Holder>| {
+            Row::new(one, keeper.is_some() || one.is_told, said.of_database(one))
+        };
         let look = |children| async {
-            let asker = Asker::start(&opened, children).await?;
-            let apart = asker.apart(&inventory, &chosen)?;
-            let each = chosen.iter().zip(&keepers).map(|(one, keeper)| {
-                let has_keeper = keeper.is_some() || one.is_told;
-                let row = Row::new(one, has_keeper, said.of_database(one));
-                row.looked_at(&asker, (one, keeper.as_ref()), apart.get(&one.db.path), args.timeout)
-            });
-            let databases: Vec<Row> = stream::iter(each).buffered(PARALLEL).collect().await;
+            let asked = Asker::start(&opened, children).await;
+            let asked = asked.and_then(|asker| Ok((asker.apart(&inventory, &chosen)?, asker)));
+            let databases: Vec<Row> = match asked {
+                Ok((apart, asker)) => {
+                    let each = chosen.iter().zip(&keepers).map(|(one, keeper)| {
+                        let limits = (args.timeout, patience);
+                        let apart = apart.get(&one.db.path);
+                        row(one, keeper).looked_at(&asker, (one, keeper.as_ref()), apart, limits)
+                    });
+                    stream::iter(each).buffered(PARALLEL).collect().await
+                }
+                // What its keeper says is known without it.
+                Err(failure) if failure.exit == ExitCode::UNAVAILABLE => {
+                    let each = chosen.iter().zip(&keepers);
+                    each.map(|(one, keeper)| row(one, keeper).unseen(&failure.message)).collect()
+                }
+                Err(failure) => return Err(failure),
+            };
             let litestream = match keepers.iter().flatten().cloned().find_map(Running::of) {
                 Some(running) if said.litestream.is_none() => {
-                    control::info(&running.socket, args.timeout, running.peers()).await.ok()
+                    control::info(&running.socket, patience, running.peers()).await.ok()
                 }
                 Some(_) | None => None,
             };

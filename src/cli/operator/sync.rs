@@ -33,11 +33,13 @@ pub(in crate::cli) fn sync(args: &args::Sync) -> Result<ExitCode, Failure> {
     if with_keeper.iter().all(|(running, _)| running.is_none()) {
         return Err(keeper::none(&chosen));
     }
-    if let Some(failure) = keeper::too_old(&opened, &chosen, SYNC, args.timeout) {
-        return Err(failure);
-    }
     let each = with_keeper.iter().map(|(running, one)| Done::of(running.as_ref(), one, args));
     let done: Vec<Done> = one_shot::block_on(|_| stream::iter(each).buffered(PARALLEL).collect())?;
+    if done.iter().all(|one| one.synced.is_err())
+        && let Some(failure) = keeper::too_old(&opened, &chosen, SYNC)
+    {
+        return Err(failure);
+    }
     if args.json {
         shown::json(&done.iter().map(Done::json).collect())?;
     } else {

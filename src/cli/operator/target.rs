@@ -43,10 +43,6 @@ impl Place {
         };
         chosen.iter().map(of).collect()
     }
-
-    fn is_own(&self) -> bool {
-        matches!(self, Self::Own)
-    }
 }
 
 /// The deepest folder that all of them are in.
@@ -119,7 +115,8 @@ pub(super) fn look(target: &Database, over: Over, users: &Users) -> Result<Stand
     }
 }
 
-/// Refuses a place in what Litestream has beside a database, or in a replica: only Litestream writes there.
+/// Refuses a place in what Litestream has beside a database, or in a replica, where only Litestream writes, and what SQLite and a keeper have
+/// beside a database.
 ///
 /// # Errors
 /// It is one.
@@ -131,6 +128,8 @@ pub(super) fn refuse_inside(opened: &Opened, file: &Path) -> Result<(), Failure>
             "litestream has its own files there"
         } else if db.replica_folder.as_ref().is_some_and(holds) {
             "that is in a replica"
+        } else if has_beside(&db, file) {
+            "that belongs to a database of this configuration"
         } else {
             continue;
         };
@@ -138,6 +137,12 @@ pub(super) fn refuse_inside(opened: &Opened, file: &Path) -> Result<(), Failure>
             .hint("name a place that is nobody's"));
     }
     Ok(())
+}
+
+/// Whether a file is what SQLite or a keeper have beside a database.
+fn has_beside(db: &Database, file: &Path) -> bool {
+    let suffixes = ["-wal", "-shm", "-journal"].map(|suffix| with_suffix(&db.path, suffix));
+    suffixes.iter().chain([&holder::lock_path(db)]).any(|known| is_same(known, file))
 }
 
 /// Whether a database of the configuration is there, or would be.
@@ -151,21 +156,17 @@ pub(super) fn is_live(opened: &Opened, file: &Path) -> bool {
         || inventory::folders(config).iter().any(holds)
 }
 
-/// Refuses the same, the configuration, and what SQLite and a keeper have of a database, for a file that is written over.
+/// Refuses the same, the configuration, and the databases themselves, for a file that is written over.
 ///
 /// # Errors
 /// It is one of them.
 pub(super) fn refuse_ours(opened: &Opened, file: &Path) -> Result<(), Failure> {
     refuse_inside(opened, file)?;
     let config = &opened.said.configured;
-    let belongs_to = |db: &Database| {
-        let suffixes = ["-wal", "-shm", "-journal"].map(|suffix| with_suffix(&db.path, suffix));
-        suffixes.iter().chain([&holder::lock_path(db)]).any(|known| is_same(known, file))
-    };
     let what = if config.origin().file().is_some_and(|path| is_same(&opened.said.cwd.join(path), file)) {
         "that is the configuration"
-    } else if is_live(opened, file) || inventory::databases(config).iter().any(belongs_to) {
-        "that is a database of this configuration, or belongs to one"
+    } else if is_live(opened, file) {
+        "that is a database of this configuration"
     } else {
         return Ok(());
     };
@@ -197,14 +198,11 @@ pub(super) fn refuse_led(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Takes the lock of a database that is restored where it was, so that no keeper starts meanwhile.
+/// Takes the lock of what is restored, so that no keeper starts meanwhile where it was, and no other restore writes to the same names.
 ///
 /// # Errors
 /// Somebody has it, or it cannot be made.
-pub(super) fn lock(place: &Place, target: &Database) -> Result<Option<Lock>, Failure> {
-    if !place.is_own() {
-        return Ok(None);
-    }
+pub(super) fn lock(target: &Database) -> Result<Lock, Failure> {
     let folder = target.path.parent().unwrap_or(Path::new("/"));
     let made = permit::theirs(|| std::fs::create_dir_all(folder)).map_err(Refused::Io);
     let taken = made.and_then(|()| {
@@ -213,16 +211,24 @@ pub(super) fn lock(place: &Place, target: &Database) -> Result<Option<Lock>, Fai
         Ok(lock)
     });
     match taken {
-        Ok(lock) => Ok(Some(lock)),
+        Ok(lock) => Ok(lock),
         Err(Refused::Held(text)) => Err(holder::Holder::of(target, &text)
             .refusal(target)
-            .hint("stop it first, or restore beside it with `-o FILE`")),
+            .hint("stop it first, or restore to another name with `-o FILE`")),
         Err(Refused::Io(error)) => {
             let message =
                 format!("{}: the lock cannot be made: {error}", holder::lock_path(target).display());
             Err(Failure::new(ExitCode::UNAVAILABLE, message)
                 .hint("the database's folder must be writable: `-o FILE` restores to another one"))
         }
+    }
+}
+
+/// Lets go of it. Beside the databases it is nobody's afterwards, unless a keeper had left something in it.
+pub(super) fn unlock(place: &Place, lock: Lock) {
+    match place {
+        Place::File(_) | Place::Folder(_) if lock.before().is_empty() => lock.remove(),
+        Place::Own | Place::File(_) | Place::Folder(_) => lock.put_back(),
     }
 }
 

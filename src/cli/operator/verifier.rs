@@ -247,7 +247,8 @@ impl Verifier {
                 "{path}: a row that was just written is not in what {} restores to: {why}",
                 db.replica
             );
-            let bad = Verdict::OutOfSync.because(what, ANEW);
+            let hint = if matches!(asked, Asked::Refused(_)) { GOES_ON } else { ANEW };
+            let bad = Verdict::OutOfSync.because(what, hint);
             return Err(match asked {
                 Asked::Nothing => End::Again(bad),
                 Asked::Confirmed(_) | Asked::Refused(_) => End::For(bad),
@@ -459,6 +460,9 @@ impl Verifier {
 
 /// The next step where a replica has not what the database has.
 const ANEW: &str = "look at what was done to the replica; a keeper that is started anew looks as well, and copies what is missing";
+/// The next step where Litestream does not get it there.
+const GOES_ON: &str =
+    "the keeper's litestream goes on trying: its log has the reason, `litekeeper status` how far it is";
 /// The next step where a file is damaged that the newest state does not need.
 const DAMAGED: &str = "look at what damaged it; bring the file back from a copy of the replica, or have litestream begin with a fresh copy: \
                        stop the keeper, `litekeeper reset DB`, and start it again";
