@@ -97,6 +97,33 @@ impl Place {
         }
     }
 
+    /// A place below it, by this name.
+    pub fn below(&self, name: &str) -> Self {
+        match self.prefix() {
+            "" => self.at(name),
+            prefix => self.at(&format!("{prefix}/{name}")),
+        }
+    }
+
+    /// Says whether this is certain: the other one is the same place or below it, by whatever key.
+    pub fn has(&self, other: &Self) -> bool {
+        let is_one_bucket = match (self, other) {
+            (Self::S3(one), Self::S3(other)) => {
+                (&one.bucket, &one.endpoint) == (&other.bucket, &other.endpoint)
+            }
+            (Self::Gcs(one), Self::Gcs(other)) => one.bucket == other.bucket,
+            (Self::Azure(one), Self::Azure(other)) => {
+                (&one.container, one.server()) == (&other.container, other.server())
+            }
+            (Self::S3(_) | Self::Gcs(_) | Self::Azure(_), _) => false,
+        };
+        let below = other.prefix().strip_prefix(self.prefix());
+        let is_below =
+            below.is_some_and(|rest| self.prefix().is_empty() || rest.is_empty() || rest.starts_with('/'));
+        // Litestream may make another place of one that goes up.
+        is_one_bucket && is_below && !other.prefix().split('/').any(|part| part == "..")
+    }
+
     /// The whole bucket, and the same way to it.
     pub fn bucket(&self) -> Self {
         self.at("")
@@ -122,4 +149,42 @@ pub struct Webdav {
     pub user: Option<String>,
     /// Its password.
     pub password: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s3(bucket: &str, prefix: &str, endpoint: Option<&str>) -> Place {
+        Place::S3(S3 {
+            bucket: bucket.into(),
+            prefix: prefix.into(),
+            endpoint: endpoint.map(str::to_owned),
+            region: None,
+            path_style: false,
+            skip_verify: false,
+            access_key_id: None,
+            secret_access_key: None,
+        })
+    }
+
+    #[test]
+    fn a_place_has_itself_and_what_is_below_it() {
+        let at = |prefix: &str| s3("b", prefix, None);
+        for (one, other, is_there) in [
+            ("t", "t", true),
+            ("t", "t/a", true),
+            ("", "a", true),
+            ("", "", true),
+            ("t", "tt", false),
+            ("t/a", "t", false),
+            ("t", "t/../a", false),
+            ("t", "", false),
+        ] {
+            assert_eq!(at(one).has(&at(other)), is_there, "{one} {other}");
+        }
+        assert!(!at("t").has(&s3("c", "t/a", None)) && !at("t").has(&s3("b", "t/a", Some("http://h"))));
+        assert!(!at("t").has(&Place::Gcs(Gcs { bucket: "b".into(), prefix: "t/a".into() })));
+        assert_eq!((at("").below("x"), at("t").below("x")), (at("x"), at("t/x")));
+    }
 }

@@ -179,6 +179,8 @@ pub enum Error {
         replica: String,
         /// Who.
         owner: String,
+        /// Its place is that of several databases.
+        is_of_many: bool,
     },
     /// Nothing is to run without the server's word that nobody else does, and it gave none.
     #[error("{}: nobody has said for {} s that {replica} is this machine's alone (--lease strict)", db.display(), ttl.as_secs())]
@@ -253,8 +255,8 @@ impl Error {
     }
 
     /// Another machine replicates to the place of a database.
-    pub(super) fn leased(db: &Database, owner: String) -> Self {
-        Self::Leased { db: db.path.clone(), replica: db.replica.clone(), owner }
+    pub(super) fn leased(db: &Database, owner: String, is_of_many: bool) -> Self {
+        Self::Leased { db: db.path.clone(), replica: db.replica.clone(), owner, is_of_many }
     }
 
     /// The same with the reason, where it is that nobody answered in time and a connection tells why.
@@ -315,11 +317,14 @@ impl Error {
                  `litekeeper.json` from litestream's folder beside it, and what is in it decides"
                     .to_owned(),
             ),
-            Self::Leased { .. } => Some(
-                "stop the other one first: two would overwrite each other's backup; where deployments overlap, `--lease-wait` says how long this \
-                 one waits for its end"
-                    .to_owned(),
-            ),
+            Self::Leased { is_of_many, .. } => {
+                let many = "; machines that have databases of their own there need a place each, or `--lease off`";
+                Some(format!(
+                    "stop the other one first: two would overwrite each other's backup; where deployments overlap, `--lease-wait` says how long \
+                     this one waits for its end{}",
+                    if *is_of_many { many } else { "" }
+                ))
+            }
             Self::LeaseOver { .. } => Some("a start waits for the server, and has the place again if nobody else has taken it".to_owned()),
             Self::NoLease { .. } => {
                 Some("`--lease auto` (LITEKEEPER_LEASE) does without where nobody can: two machines are not kept apart there".to_owned())

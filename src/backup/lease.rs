@@ -52,7 +52,7 @@ pub struct Leases {
 
 /// The lock of one place.
 struct Claim {
-    /// None of a folder's place, in which those of all its databases are.
+    /// None of a place that several databases have in common: a folder's, or a resolver's.
     number: Option<Db>,
     db: Database,
     place: Place,
@@ -75,7 +75,7 @@ struct Claim {
 
 /// What has become of places that were this keeper's.
 pub enum Lost {
-    /// Another machine has that of this database, or of a folder.
+    /// Another machine has that of this database, or one that several have in common.
     ToAnother(Option<Db>),
     /// Nobody has said for too long that they still are.
     Over,
@@ -486,7 +486,7 @@ impl Claim {
     /// Somebody else's it is.
     fn rival(&self) -> Option<Error> {
         let (owner, _) = self.lease.rival()?;
-        Some(Error::leased(&self.db, owner_of(&self.record, owner)))
+        Some(Error::leased(&self.db, owner_of(&self.record, owner), self.number.is_none()))
     }
 
     /// Its last write is a while ago, or there was none.

@@ -27,11 +27,12 @@ use crate::error::Failure;
 use crate::foreign;
 use crate::inventory;
 use crate::litestream::command::Runner;
+use crate::litestream::folder::{Backups, Folder};
 use crate::os::children::Children;
 use crate::os::limit;
 use crate::os::permit;
 use crate::os::user::{self, Identity};
-use crate::supervise::{Question, Said, refuse_strict};
+use crate::supervise::{Question, Said, refuse_apart, refuse_strict};
 use crate::yaml::Node;
 
 /// Lists everything that is wrong, and everything that is worth to be known.
@@ -150,16 +151,14 @@ impl Look<'_> {
             self.lints.extend(litestream.lints);
             return Ok(self.lints);
         };
-        if is_sound && self.layers.args.lease == args::Lease::Strict {
-            let has_resolver = databases::resolver(&config).ok().flatten().is_some();
-            let (dbs, folders) = (inventory::databases(&config), inventory::folders(&config));
-            let refused = refuse_strict(has_resolver, &dbs, &folders);
-            settle(&mut self.lints, &self.layers, "lease", refused);
-        }
         // What is wrong with the file would be said of each database once more.
         let folders = if is_sound { inventory::folders(&config) } else { Vec::new() };
         let own = inventory::also_in(text_variable, &seen);
         let discovered = Discovered::of(&config, answer, &folders, self.options.env, &own);
+        if is_sound && self.layers.args.lease == args::Lease::Strict {
+            let refused = self.strict(&config, &folders, &discovered.named);
+            settle(&mut self.lints, &self.layers, "lease", refused);
+        }
         self.machine(&config, &discovered, unset, series);
         self.lints.extend(litestream.lints);
         if let (true, Some((binary, version))) = (self.args.online && is_sound, litestream.usable) {
@@ -171,6 +170,18 @@ impl Look<'_> {
             self.lints.extend(found);
         }
         Ok(self.lints)
+    }
+
+    /// Looks whether all can be held for one machine alone: what the configuration has, and what its resolver named.
+    fn strict(&self, config: &Config, folders: &[Folder], named: &Config) -> Result<(), Failure> {
+        let resolver = databases::resolver(config).ok().flatten();
+        let common = resolver.map(|_| inventory::common(config, self.options.env));
+        let (dbs, written) = (inventory::databases(named), config.databases().len());
+        let (configured, tenants) = dbs.split_at(written.min(dbs.len()));
+        refuse_strict(common.as_deref(), configured, folders)?;
+        let of_folders = folders.iter().map(|folder| folder.backups.clone());
+        let held: Vec<Backups> = common.into_iter().flatten().chain(of_folders).collect();
+        refuse_apart(&held, tenants)
     }
 
     /// Takes the place of the app's user; false where nothing more may be looked at.

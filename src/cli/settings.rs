@@ -143,6 +143,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
     let resolver = databases::resolver(&configured)?;
     let mut policy = policy(args, stop_timeout, dbs.len());
+    let common = resolver.as_ref().map_or_else(Vec::new, |_| inventory::common(&configured, &text_variable));
     let folders = inventory::folders(&configured);
     policy.resolves = resolver.is_some() || !folders.is_empty();
     policy.resolve_interval = resolver.as_ref().map(|resolver| resolver.interval);
@@ -216,6 +217,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
             old,
         )),
         folders,
+        common,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
         socket,
         json_log: args.log_format == Format::Json,

@@ -43,6 +43,7 @@ pub use load::named::{Registration, parse_answer, registrations};
 pub use load::overrides::{Override, switch};
 pub use load::search::{named, usual};
 pub use load::sources::{nothing_given, of_environment, of_pairs};
+pub use model::common::{Common, in_common};
 pub use model::database::{Database, Directory};
 pub use model::elsewhere::{from_elsewhere, other_places};
 pub use model::folder::{in_folder, path_in_folder};

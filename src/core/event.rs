@@ -137,7 +137,7 @@ pub enum Event {
     LockLost(Db),
     /// A Litestream that is not this keeper's replicates a database as well.
     Doubled(Db),
-    /// Another machine has the place that a database is replicated to, or all of a folder are.
+    /// Another machine has the place that a database is replicated to, or the one that several have in common.
     LeaseLost(Option<Db>),
     /// Another machine may have it from now on.
     LeaseOver,

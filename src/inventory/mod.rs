@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use entry::{Elsewhere, Entry, Inputs, Named, Trial};
-pub use paths::{database, databases, folders};
+pub use paths::{common, database, databases, folders};
 pub use series::Old;
 
 use crate::config::{self, Config, GenerateOptions, Generated, Kind, Owner, Series};

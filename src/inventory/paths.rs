@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::config::{self, Config, Kind};
 use crate::litestream::database::Database;
 use crate::litestream::folder::{Backups, Folder};
+use crate::remote::Place;
 
 /// Returns the databases as the other rooms want them.
 pub fn databases(config: &Config) -> Vec<Database> {
@@ -25,10 +26,21 @@ pub fn folders(config: &Config) -> Vec<Folder> {
     config.directories().iter().enumerate().map(folder).collect()
 }
 
+/// Returns where databases go that a resolver names, each below one of them, as far as that is known before it names them; `env`
+/// is the environment.
+pub fn common(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Vec<Backups> {
+    let common = config::in_common(config, env);
+    common.into_iter().map(|config::Common { replica, place }| at(&replica, place)).collect()
+}
+
 fn backups(config: &Config, place: usize, directory: &config::Directory) -> Backups {
     let Some(replica) = directory.replicas.first() else { return Backups::Unlisted("no replica".to_owned()) };
+    at(replica, config::place_of_folder(config, place))
+}
+
+fn at(replica: &config::Replica, place: Result<Option<Place>, &'static str>) -> Backups {
     let unlisted = |why: &str| Backups::Unlisted(why.to_owned());
-    match (&replica.kind, config::place_of_folder(config, place)) {
+    match (&replica.kind, place) {
         (Kind::File, _) => Backups::Folder(PathBuf::from(&replica.display)),
         (_, Ok(Some(place))) => Backups::There(replica.display.clone(), place),
         (_, Err(why)) => unlisted(why),

@@ -100,8 +100,8 @@ impl Lock {
     ///
     /// # Errors
     /// See [`Refused`].
-    pub fn acquire_own(folder: &Folder, name: &str) -> Result<Self, Refused> {
-        Self::take(folder, Path::new(name), "", || folder.open_or_make_file(OsStr::new(name)))
+    pub fn acquire_own(folder: &Folder, name: &str, text: &str) -> Result<Self, Refused> {
+        Self::take(folder, Path::new(name), text, || folder.open_or_make_file(OsStr::new(name)))
     }
 
     fn take(

@@ -1,5 +1,6 @@
 //! The lock of a database: never two keepers on one.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use crate::os::lock::{Lock, Refused};
 use crate::os::mount;
 use crate::os::permit::{self, Folder};
 use crate::os::user::Identity;
+use crate::remote::Place;
 
 /// How often a lock is tried whose keeper is dead while its app is being stopped.
 const RETRY: Duration = Duration::from_millis(50);
@@ -132,6 +134,20 @@ fn acquire_file(db: &Database, text: &str) -> Result<Lock, Refused> {
 pub(super) fn lock_folder(path: &Path, folder: &RuntimeFolder) -> Option<Lock> {
     let db = Database::at(path.join(FOLDER));
     acquire_file(&db, &text(&folder.socket(), &folder.keeper_socket())).ok()
+}
+
+/// Locks a place in a bucket that several databases of this machine have in common, by a file beside the folder of this run.
+///
+/// # Errors
+/// Another keeper has it, or that cannot be done.
+pub(super) fn lock_place(place: &Place, folder: &RuntimeFolder) -> Result<Lock, Refused> {
+    let mut hasher = DefaultHasher::new();
+    format!("{place:?}").hash(&mut hasher);
+    let name = format!("place-{:016x}", hasher.finish());
+    let mut lock = folder.lock_beside(&name, &text(&folder.socket(), &folder.keeper_socket()))?;
+    // As in `acquire_file`.
+    let _ = lock.add(&file_of(&lock));
+    Ok(lock)
 }
 
 /// Locks a database by its name, and the file itself by whatever name it has.

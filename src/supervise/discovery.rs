@@ -27,6 +27,8 @@ pub(super) struct Discovery {
     pub(super) tenants: Tenants,
     pub(super) outside: Outside,
     pub(super) folders: Folders,
+    /// The log has that some of these have no lease.
+    pub(super) has_told_of_no_lease: bool,
     /// Litestream is being told of these.
     registrations: BTreeMap<Db, JoinHandle<()>>,
 }
@@ -40,6 +42,7 @@ impl Discovery {
             tenants: Tenants::new(configured),
             outside: Outside::new(parallel),
             folders: Folders::default(),
+            has_told_of_no_lease: false,
             registrations: BTreeMap::new(),
         }
     }

@@ -6,20 +6,19 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use super::claimed;
 use super::database_lock;
 use super::message::{Message, Outbox};
 use super::prepare;
 use super::runtime_folder::RuntimeFolder;
-use super::setup::Setup;
+use super::setup::{OnLock, Setup};
 use crate::backup::{self, Leases, Lost};
 use crate::core::{Cause, Db, Event, ExitCode};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
-use crate::litestream::folder::{Backups, Folder};
 use crate::os::here;
-use crate::os::lock::Lock;
-use crate::os::mount;
+use crate::os::lock::{Lock, Refused};
 
 /// How long a server is asked again at least.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,16 +32,6 @@ pub(super) struct Held {
     keeping: Rc<RefCell<Option<JoinHandle<()>>>>,
     /// Of the folders whose places they are.
     _locks: Rc<Vec<Lock>>,
-}
-
-/// All databases of a folder, as if they were one.
-fn all_of(folder: &Folder) -> Database {
-    let (replica, replica_folder, place) = match &folder.backups {
-        Backups::Folder(path) => (path.display().to_string(), Some(path.clone()), None),
-        Backups::There(name, place) => (name.clone(), None, Some(place.clone())),
-        Backups::Unlisted(_) => ("of its databases".to_owned(), None, None),
-    };
-    Database { replica, replica_folder, place, ..Database::at(folder.dir.clone()) }
 }
 
 /// Those of the configuration's databases and folders, if they are wanted and there are any.
@@ -64,7 +53,8 @@ pub(super) fn of(
         return Err(Failure::new(ExitCode::CONFIG, message).hint("`--lease auto` does without"));
     };
     if wanted.is_strict {
-        refuse_strict(setup.resolver.is_some(), &setup.dbs, &setup.folders)?;
+        let common = setup.resolver.is_some().then_some(setup.common.as_slice());
+        claimed::refuse_strict(common, &setup.dbs, &setup.folders)?;
     }
     let own = own.to_owned();
     // Whoever waits for the server anyway says more about it than this.
@@ -73,46 +63,59 @@ pub(super) fn of(
     let dbs =
         dbs.map(|((db, database), lock)| (Some(db), database.clone(), database_lock::predecessor(lock)));
     let mut kept = Vec::new();
-    let mut of_folders = Vec::new();
-    for database in setup.folders.iter().map(all_of).filter(backup::has_lock) {
-        // It tells of the one before. Who cannot have it waits for the place.
-        let lock = database_lock::lock_folder(&database.path, folder);
-        of_folders.push((None, database, lock.as_ref().and_then(database_lock::predecessor)));
-        kept.extend(lock);
+    let mut wait = wanted.wait;
+    let of_folders = setup.folders.iter().map(|folder| (claimed::all_of(folder), true));
+    let in_common = claimed::all_in_common(setup).map(|database| (database, false));
+    let of_many = of_folders.chain(in_common).filter(|(database, _)| backup::has_lock(database));
+    let of_many: Vec<Claim> = of_many
+        .map(|(database, is_folder)| {
+            // It tells of the one before. Who cannot have it waits for the place.
+            let lock = is_folder.then(|| database_lock::lock_folder(&database.path, folder)).flatten();
+            let before = lock.as_ref().and_then(database_lock::predecessor);
+            kept.extend(lock);
+            (None, database, before)
+        })
+        .collect();
+    let mut all = one_of_each(of_many.into_iter().chain(dbs));
+    for (number, database, before) in &mut all {
+        let Some(place) = database.place.as_ref().filter(|_| number.is_none()) else { continue };
+        match database_lock::lock_place(place, folder) {
+            Ok(lock) => {
+                *before = before.take().or_else(|| database_lock::predecessor(&lock));
+                kept.push(lock);
+            }
+            // It lives, and on this machine, where nobody waits for another keeper.
+            Err(Refused::Held(_)) if setup.on_lock == OnLock::Fail => wait = Duration::ZERO,
+            Err(Refused::Held(_) | Refused::Io(_)) => {}
+        }
     }
-    let all = dbs.chain(of_folders);
     let leases = Rc::new(Leases::new(runner.clone(), own, all, (wanted.ttl, wanted.is_strict)));
     let locks = Rc::new(kept);
-    let held = || Held {
-        leases: leases.clone(),
-        wait: wanted.wait,
-        patience,
-        keeping: Rc::default(),
-        _locks: locks,
-    };
+    let held = || Held { leases: leases.clone(), wait, patience, keeping: Rc::default(), _locks: locks };
     Ok((!leases.is_empty()).then(held))
 }
 
-/// Refuses `--lease strict` where it is plain that not all of these can have one.
-///
-/// # Errors
-/// Which, and why.
-pub fn refuse_strict(has_resolver: bool, dbs: &[Database], folders: &[Folder]) -> Result<(), Failure> {
-    if has_resolver {
-        let message = "--lease strict: databases that a resolver names have no lease";
-        return Err(Failure::new(ExitCode::CONFIG, message)
-            .hint("name each database in `dbs`, or do with `--lease auto`"));
-    }
-    let folders: Vec<Database> = folders.iter().map(all_of).collect();
-    for db in dbs.iter().chain(&folders) {
-        // A folder of this machine has a lock.
-        let is_local = db.replica_folder.as_ref().is_some_and(|folder| !mount::is_remote(folder));
-        if !backup::has_lock(db) && !is_local {
-            let why = "litekeeper can write a lock to S3, Azure's and Google's storage, and to a folder of this machine alone".to_owned();
-            return Err(prepare::failure(&backup::Error::no_lease(db, why)));
+/// A place, whose it is, and the owner before, as [`Leases::new`] takes them.
+type Claim = (Option<Db>, Database, Option<String>);
+
+/// Leaves one of those that have one place, whose lock is one: the first.
+fn one_of_each(claims: impl Iterator<Item = Claim>) -> Vec<Claim> {
+    let mut each: Vec<Claim> = Vec::new();
+    // Only what several databases have in common can be another one's as well, and of that there is little.
+    let is_of_many = |(number, ..): &Claim| number.is_none();
+    for claim in claims {
+        let is_one = |known: &&mut Claim| match (&known.1.place, &claim.1.place) {
+            (Some(one), Some(other)) => one.has(other) && other.has(one),
+            (None, _) | (_, None) => false,
+        };
+        match each.iter_mut().take_while(|known| is_of_many(known)).find(is_one) {
+            // Who let a database go may still have what several have in common.
+            Some(known) if is_of_many(&claim) => known.2 = known.2.take().or(claim.2),
+            Some(_) => {}
+            None => each.push(claim),
         }
     }
-    Ok(())
+    each
 }
 
 impl Held {
@@ -155,5 +158,35 @@ impl Held {
             keeping.abort();
         }
         self.leases.release().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::{Gcs, Place};
+
+    #[test]
+    fn one_place_is_claimed_once() {
+        let claim = |number: Option<usize>, prefix: &str, dead: Option<&str>| {
+            let place = Place::Gcs(Gcs { bucket: "b".into(), prefix: prefix.into() });
+            let database = Database { place: Some(place), ..Database::at("/x".into()) };
+            (number.map(Db), database, dead.map(str::to_owned))
+        };
+        let claims = [
+            claim(None, "t", None),
+            claim(None, "t", Some("one")),
+            claim(None, "u", None),
+            claim(Some(0), "u", Some("two")),
+            claim(Some(1), "u/a", Some("three")),
+        ];
+        let each = one_of_each(claims.into_iter()).into_iter();
+        let each: Vec<_> =
+            each.map(|(number, db, dead)| (number, db.place.map(|p| p.prefix().to_owned()), dead)).collect();
+        let expected = [(None, "t", Some("one")), (None, "u", None), (Some(Db(1)), "u/a", Some("three"))];
+        assert_eq!(
+            each,
+            expected.map(|(number, prefix, dead)| (number, Some(prefix.to_owned()), dead.map(str::to_owned)))
+        );
     }
 }

@@ -12,6 +12,7 @@ mod abandoned;
 mod app_tree;
 mod attempts;
 mod beforehand;
+mod claimed;
 mod confirm;
 mod control_socket;
 mod database_lock;
@@ -62,9 +63,9 @@ mod watch;
 mod workplace;
 mod world;
 
+pub use claimed::{refuse_apart, refuse_strict};
 pub use database_lock::text as lock_text;
 pub use driver::supervise;
-pub use lease::refuse_strict;
 pub use reload::{Failed, HOLDING, RELOAD, Report, WITHIN};
 pub use resolver::{Question, Said};
 pub use runtime_folder::{RuntimeFolder, keeper_of, keeper_sockets};

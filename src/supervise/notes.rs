@@ -191,7 +191,7 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
         }
         Note::LeaseLost(db, left) => {
             let place = db.map_or_else(
-                || "another machine has taken over the place of a folder's databases".to_owned(),
+                || "another machine has taken over a place that several databases have in common".to_owned(),
                 |db| {
                     let (path, replica) = names.of(db);
                     format!("{path}: another machine has taken over {replica}")

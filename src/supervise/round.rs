@@ -8,6 +8,7 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::claimed;
 use super::database_lock::{self, Source};
 use super::driver::Driver;
 use super::folders;
@@ -55,6 +56,8 @@ impl Driver {
         let named = answer.and_then(|answer| {
             let mut named = self.world.setup.inventory.read(&answer.said, &kept)?;
             one_name_each(&self.world.setup.dbs, &named)?;
+            let (setup, is_told) = (&self.world.setup, &mut self.world.discovery.has_told_of_no_lease);
+            claimed::look_at_named(setup, &named, is_told)?;
             if !answer.backups.is_empty() {
                 let kept: Vec<Entry> = named.iter().map(|named| named.entry.clone()).collect();
                 named.extend(folders::found_in_folders(&mut self.world, answer.backups, &kept)?);

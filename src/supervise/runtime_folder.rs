@@ -168,6 +168,14 @@ impl RuntimeFolder {
         Ok(self.path.join(name))
     }
 
+    /// Locks something for this run by a file beside its folder, which stays.
+    ///
+    /// # Errors
+    /// Another run has it, or that cannot be done.
+    pub(super) fn lock_beside(&self, name: &str, text: &str) -> Result<Lock, Refused> {
+        Lock::acquire_own(&self.root, name, text)
+    }
+
     /// Held by every process of the run.
     pub(super) fn lock(&self) -> &Lock {
         &self.lock
@@ -274,7 +282,7 @@ fn make_run(
     let folder = root.make_below(&name, 0o700)?;
     // The umask can have taken something away.
     fs::set_permissions(folder.path(), Permissions::from_mode(0o700))?;
-    let lock = Lock::acquire_own(&folder, LOCK).map_err(of_refused)?;
+    let lock = Lock::acquire_own(&folder, LOCK, "").map_err(of_refused)?;
     if let Some(user) = user {
         folder.give_to(user)?;
     }
@@ -323,7 +331,7 @@ struct Turn<'a> {
 fn take_turn(root: &Folder) -> io::Result<Turn<'_>> {
     let deadline = Instant::now() + TURN;
     loop {
-        match Lock::acquire_own(root, LOCK) {
+        match Lock::acquire_own(root, LOCK, "") {
             Ok(lock) => return Ok(Turn { _lock: lock, root }),
             Err(Refused::Held(_)) if Instant::now() < deadline => {
                 // Nothing comes to no descriptor: this waits.

@@ -11,7 +11,7 @@ use crate::core::Policy;
 use crate::error::Failure;
 use crate::inventory::Inventory;
 use crate::litestream::database::Database;
-use crate::litestream::folder::Folder;
+use crate::litestream::folder::{Backups, Folder};
 use crate::litestream::version::Version;
 use crate::os::user::Identity;
 
@@ -121,6 +121,8 @@ pub struct Setup {
     pub inventory: Rc<Inventory>,
     /// The folders whose databases Litestream finds itself, in the configuration's order.
     pub folders: Vec<Folder>,
+    /// The places that those have in common which the resolver names, as far as they are known before.
+    pub common: Vec<Backups>,
     /// The program that names further ones.
     pub resolver: Option<Vec<OsString>>,
     /// The configuration's file, with no link in its path; none where there is none.

@@ -52,6 +52,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "backup",
             "replica",
             "inventory",
+            "remote",
             "error",
             "foreign",
             "holder",

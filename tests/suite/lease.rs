@@ -295,6 +295,6 @@ fn the_databases_of_a_folder_have_one_lease() {
     running
         .finish()
         .expect_code(75)
-        .expect_log("another machine has taken over the place of a folder's databases")
+        .expect_log("another machine has taken over a place that several databases have in common")
         .expect_log("nothing more is uploaded");
 }

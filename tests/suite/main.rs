@@ -54,6 +54,7 @@ mod kin;
 mod known_faults;
 mod lag;
 mod lease;
+mod lease_of_tenants;
 mod leaves;
 mod lineage;
 mod linked;

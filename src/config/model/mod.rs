@@ -1,6 +1,7 @@
 //! What a configuration means: databases, replicas, places.
 
 pub(super) mod bucket;
+pub(super) mod common;
 pub(super) mod database;
 pub(super) mod duplicates;
 pub(super) mod elsewhere;

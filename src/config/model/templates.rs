@@ -105,6 +105,24 @@ impl<'a> Additions<'a> {
         Some(completed)
     }
 
+    /// Returns the replicas that databases have below them which are named by nothing but a template, or by nothing at all: each
+    /// template's, and the environment's. What cannot be filled in, no database can have.
+    pub fn in_common(&self) -> Vec<Node> {
+        let of_template = |(name, _): &(Node, Node)| {
+            let (mut replica, mut found) = (Node::text(name.key()), Vec::new());
+            self.complete_replica(&mut replica, &Own { name: String::new(), mode: None }, &mut found);
+            found.is_empty().then_some(replica)
+        };
+        let templates = match self.templates.map(|templates| &templates.kind) {
+            Some(NodeKind::Mapping(entries)) => entries.as_slice(),
+            Some(NodeKind::Scalar(_) | NodeKind::Sequence(_)) | None => &[],
+        };
+        let is_sound = env_replica::wrong(self.env).is_empty();
+        let of_env = || env_replica::default_replica(self.env, &self.tail(""), false);
+        let of_env = is_sound.then(of_env).flatten().map(|place| place.replica);
+        templates.iter().filter_map(of_template).chain(of_env).collect()
+    }
+
     /// Puts the file in the place of its alias, and returns the alias.
     fn follow_alias(&self, entry: &mut Node) -> Option<String> {
         let path = entry.get_mut("path")?;
@@ -163,10 +181,9 @@ impl<'a> Additions<'a> {
         *replica = Node { line, column, ..merged };
     }
 
-    /// Says what comes after a path that several databases share.
+    /// Says what comes after a path that several databases share; without a name what they share of that as well.
     fn tail(&self, name: &str) -> String {
-        let name = name.trim_matches('/');
-        if self.prefix.is_empty() { name.to_owned() } else { format!("{}/{name}", self.prefix) }
+        env_replica::join(self.prefix, name.trim_matches('/'))
     }
 
     fn known(&self) -> Vec<String> {

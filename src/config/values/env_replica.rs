@@ -56,9 +56,12 @@ pub(in crate::config) fn below(url: &str, tail: &str) -> Option<String> {
     (has_path && !is_nats(url)).then_some(below)
 }
 
-/// Joins `tail` to `path`; an empty path counts as not set.
+/// Joins `tail` to `path`; an empty one of them counts as not set.
 pub(in crate::config) fn join(path: &str, tail: &str) -> String {
-    if path.is_empty() { tail.to_owned() } else { format!("{}/{tail}", path.trim_end_matches('/')) }
+    match (path, tail) {
+        ("", only) | (only, "") => only.to_owned(),
+        (path, tail) => format!("{}/{tail}", path.trim_end_matches('/')),
+    }
 }
 
 pub(in crate::config) const REPLICA_URL: &str = "LITESTREAM_REPLICA_URL";
