@@ -1,5 +1,7 @@
 //! The launcher that SQLite apps trust: an app and Litestream as one unit.
 
+#![warn(clippy::too_many_lines)]
+
 use std::process::ExitCode;
 
 use litekeeper::os::{digest, signal};

@@ -271,6 +271,7 @@ impl Error {
     }
 
     /// The next step.
+    #[expect(clippy::too_many_lines, reason = "one table of words")]
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Refused { reason, .. } => Some(ReplicaError::of(reason).hint().to_owned()),

@@ -165,14 +165,7 @@ impl Leases {
                 }
                 None if !answered => {
                     let (error, kind) = self.unanswered();
-                    let patience = if kind.is_final() {
-                        Duration::ZERO
-                    } else if kind.may_pass() || self.is_strict {
-                        patience
-                    } else {
-                        // Such as a connection that was cut, or a page that stays one.
-                        patience.min(LIMIT)
-                    };
+                    let patience = self.patience(kind, patience);
                     if began.elapsed() >= patience {
                         // Nothing is confirmed before there is an answer, and whoever starts has his own words for that.
                         return if self.is_strict { Err(error) } else { Ok(()) };
@@ -203,6 +196,16 @@ impl Leases {
                 Some(error) if began.elapsed() >= wait => return Err(error),
                 Some(_) => tokio::time::sleep(self.pause().min(wait.saturating_sub(began.elapsed()))).await,
             }
+        }
+    }
+
+    /// How long it is asked again where there was no answer, for this reason.
+    fn patience(&self, kind: ReplicaError, patience: Duration) -> Duration {
+        match () {
+            () if kind.is_final() => Duration::ZERO,
+            () if kind.may_pass() || self.is_strict => patience,
+            // Such as a connection that was cut, or a page that stays one.
+            () => patience.min(LIMIT),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Restoring databases that are missing.
 
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use super::error::Error;
 use super::lineage;
 use super::quarantine::{self, Partial, Remains};
 use super::remains;
-use super::restorer::{Outcome, REPORT, Restorer};
+use super::restorer::{Elsewhere, Outcome, REPORT, Restorer};
 use super::search::{self};
 use super::watched;
 use super::whole::Whole;
@@ -107,25 +108,9 @@ impl Restorer {
         quarantine::remove_partial(output);
         match &outcome {
             Ok(Outcome::Restored { size }) => {
-                tracing::info!(
-                    "restored {}: {size} bytes in {:.1} s",
-                    db.path.display(),
-                    started.elapsed().as_secs_f64()
-                );
-                if let Some((there, place)) = source {
-                    tracing::info!(
-                        "{} came from {}, and goes on to {}",
-                        db.path.display(),
-                        place.db.replica,
-                        db.replica
-                    );
-                    if let Some(txid) = self.chosen.of(&db.path) {
-                        there.say_what_is_left_out(&place.db, txid).await;
-                    }
-                } else if let Some(txid) = self.chosen.of(&db.path) {
-                    self.say_what_is_left_out(db, txid).await;
-                    self.begin_anew(db).await;
-                }
+                let (path, seconds) = (db.path.display(), started.elapsed().as_secs_f64());
+                tracing::info!("restored {path}: {size} bytes in {seconds:.1} s");
+                self.say_whence(db, source).await;
             }
             Ok(Outcome::NoBackup) => {
                 tracing::info!("{} holds no backup of {}: starting without it", db.replica, db.path.display())
@@ -133,6 +118,21 @@ impl Restorer {
             Err(_) => {}
         }
         outcome
+    }
+
+    /// Says where one came from that was restored, if from another place than its own, and what was left out.
+    async fn say_whence(&self, db: &Database, source: Option<(Self, &Elsewhere)>) {
+        let txid = self.chosen.of(&db.path);
+        if let Some((there, place)) = source {
+            let (path, from) = (db.path.display(), &place.db.replica);
+            tracing::info!("{path} came from {from}, and goes on to {}", db.replica);
+            if let Some(txid) = txid {
+                there.say_what_is_left_out(&place.db, txid).await;
+            }
+        } else if let Some(txid) = txid {
+            self.say_what_is_left_out(db, txid).await;
+            self.begin_anew(db).await;
+        }
     }
 
     /// Restores the newest of a backup to a file beside the database, which `look` is asked about, and removes it again.
@@ -196,38 +196,11 @@ impl Restorer {
                 argv::restore_with(&self.config, output, &db.path, &options)
             }
         };
-        let (mut patience, mut refused) = (Patience::new(self.timeout), None);
-        let ran = loop {
-            let limit = if refused.is_some() { patience.left() } else { self.timeout };
-            let ran = async {
-                match db.replica_folder {
-                    Some(_) => self.runner.run_offline(&args, limit, &mut tick).await,
-                    None => self.runner.run(&args, limit, &mut tick).await,
-                }
-            };
-            let ran = match watched::ask(&self.runner, db, &any, ran).await {
-                Ok(ran) => ran,
-                Err(reason) => return Err(Error::refused(db, reason)),
-            };
-            let ran = match (ran, refused) {
-                (Err(command::Error::Timeout(_)), Some(refused)) => break Ok(refused),
-                (ran, _) => ran,
-            };
-            if has_moved.take() {
-                patience.renew();
-            }
-            match &ran {
-                Ok(said) if !said.is_success() && patience.waits(db, &said.reason()).await => {
-                    quarantine::remove_partial(output);
-                    refused = Some(said.clone());
-                }
-                Ok(_) | Err(_) => break ran,
-            }
-        };
+        let ran = self.run_patiently(db, &args, output, &mut tick, (&has_moved, &any)).await;
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
-        let ran = match ran {
+        let ran = match ran? {
             Ok(ran) => ran,
             Err(error) => return Err(Error::of_command(db, error).explained(&self.runner, db).await),
         };
@@ -238,6 +211,46 @@ impl Restorer {
             tell();
         }
         Ok(position::restored(&ran.stdout))
+    }
+
+    /// Runs Litestream, and once more as long as the replica refuses in a way that may pass. `tick` sets whether the file has grown, and
+    /// whether there is any of it.
+    async fn run_patiently(
+        &self,
+        db: &Database,
+        args: &[OsString],
+        output: &Path,
+        tick: &mut dyn FnMut(i32) -> bool,
+        (has_moved, any): (&Cell<bool>, &Cell<bool>),
+    ) -> Result<Result<command::Output, command::Error>, Error> {
+        let (mut patience, mut refused) = (Patience::new(self.timeout), None);
+        loop {
+            let limit = if refused.is_some() { patience.left() } else { self.timeout };
+            let ran = async {
+                match db.replica_folder {
+                    Some(_) => self.runner.run_offline(args, limit, &mut *tick).await,
+                    None => self.runner.run(args, limit, &mut *tick).await,
+                }
+            };
+            let ran = match watched::ask(&self.runner, db, any, ran).await {
+                Ok(ran) => ran,
+                Err(reason) => return Err(Error::refused(db, reason)),
+            };
+            let ran = match (ran, refused) {
+                (Err(command::Error::Timeout(_)), Some(refused)) => return Ok(Ok(refused)),
+                (ran, _) => ran,
+            };
+            if has_moved.take() {
+                patience.renew();
+            }
+            match &ran {
+                Ok(said) if !said.is_success() && patience.waits(db, &said.reason()).await => {
+                    quarantine::remove_partial(output);
+                    refused = Some(said.clone());
+                }
+                Ok(_) | Err(_) => return Ok(ran),
+            }
+        }
     }
 
     /// Who takes an older transaction gives up what came after it, and again at each restore.

@@ -162,23 +162,7 @@ impl WriteProbe {
             return Ok(Some(self.lint(OTHER_BACKUP, message).hint("name a place of this database's own")));
         }
         let Some(replicated) = replicated else {
-            let left =
-                backup::remains::of(&runner, version, &config, &database.path, self.online.limit).await;
-            if let Some(left) = left.map_err(|error| error.to_string())? {
-                let (place, min, max) =
-                    (&self.replica.display, argv::txid_text(left.min), argv::txid_text(left.max));
-                let message = format!(
-                    "{place} holds txid {min} to {max} of `{path}`, and nothing that a restore could begin with"
-                );
-                let hint = "bring back what was removed there, or name another place";
-                return Ok(Some(self.lint(NO_BEGINNING, message).hint(hint)));
-            }
-            backup::empty::prove(&runner, version, &known, self.online.limit)
-                .await
-                .map_err(|error| error.to_string())?;
-            let message = format!("{} holds no backup of `{path}`", self.replica.display);
-            let hint = "the first start makes it; if there should be one, the place is wrong";
-            return Ok(Some(self.lint(NO_BACKUP, message).hint(hint)));
+            return self.nothing_there(database, &runner, &config, &known).await.map(Some);
         };
         if let Ok(Some(lint)) = permit::theirs(|| Ok(self.room(database, listing.as_deref()))) {
             return Ok(Some(lint));
@@ -203,6 +187,31 @@ impl WriteProbe {
             );
             self.lint(OTHER_BACKUP, message).hint("name this database's own place, or an empty one")
         }))
+    }
+
+    /// What is found where the replica holds nothing that a restore could begin with.
+    async fn nothing_there(
+        &self,
+        database: &Database,
+        runner: &Runner,
+        config: &Path,
+        known: &database::Database,
+    ) -> Result<Lint, Reason> {
+        let (version, limit) = (self.online.version, self.online.limit);
+        let (path, place) = (database.path.display(), &self.replica.display);
+        let left = backup::remains::of(runner, version, config, &database.path, limit).await;
+        if let Some(left) = left.map_err(|error| error.to_string())? {
+            let (min, max) = (argv::txid_text(left.min), argv::txid_text(left.max));
+            let message = format!(
+                "{place} holds txid {min} to {max} of `{path}`, and nothing that a restore could begin with"
+            );
+            let hint = "bring back what was removed there, or name another place";
+            return Ok(self.lint(NO_BEGINNING, message).hint(hint));
+        }
+        backup::empty::prove(runner, version, known, limit).await.map_err(|error| error.to_string())?;
+        let message = format!("{place} holds no backup of `{path}`");
+        let hint = "the first start makes it; if there should be one, the place is wrong";
+        Ok(self.lint(NO_BACKUP, message).hint(hint))
     }
 
     /// The database as those know it who compare it with its backup.

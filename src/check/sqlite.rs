@@ -50,8 +50,6 @@ fn of(context: &CheckContext<'_>, path: &Path, meta: &Path, line: usize) -> Vec<
     if let Some(why) = unfit(path) {
         return vec![context.lint(NOT_SQLITE, line, format!("`{shown}`: {why}")).hint("correct the path")];
     }
-    let wal = with_suffix(path, "-wal");
-    let wal_length = length(&wal);
     // SQLite follows the link before it names the WAL, Litestream does not (tried with 0.5.17).
     if let Ok(target) = std::fs::read_link(path) {
         let message = format!(
@@ -69,19 +67,7 @@ fn of(context: &CheckContext<'_>, path: &Path, meta: &Path, line: usize) -> Vec<
         found.push(context.lint(SEVERAL_NAMES, line, format!("`{shown}`: {message}")).hint(hint));
     }
     match read(path) {
-        Ok(Header::Empty) | Err(Unread::Missing) => {
-            found.push(
-                context.lint(NO_DATABASE_YET, line, format!("`{shown}` does not exist yet"))
-                    .hint("it is restored at the start, or made by the app if the replica holds no backup"),
-            );
-            for beside in [wal, with_suffix(path, "-journal")].iter().filter(|path| length(path) > 0) {
-                let message = format!("`{}` lies beside a database that is not there", beside.display());
-                let lint = context.lint(STALE_WAL, line, message);
-                found.push(
-                    lint.hint("it is moved aside before a restore; delete it if nobody misses the database"),
-                );
-            }
-        }
+        Ok(Header::Empty) | Err(Unread::Missing) => found.extend(of_missing(context, path, line)),
         Ok(Header::Foreign) if position::txids(&ltx::folder(meta)).next().is_some() => found.push(
             context.lint(DAMAGED, line, format!("`{shown}` does not begin as a SQLite database any more")).hint(
                 "`litekeeper run --if-behind restore` keeps it under another name and restores the backup",
@@ -94,28 +80,51 @@ fn of(context: &CheckContext<'_>, path: &Path, meta: &Path, line: usize) -> Vec<
         // Whether it may be read at all is another finding.
         Err(Unread::Other) => {}
         Ok(Header::Sqlite { is_wal, pages, page_size }) => {
-            let size = length(path);
-            if !is_wal {
-                let message = format!("`{shown}` is not in WAL mode");
-                let hint = "Litestream switches it; let the app do it at its start (`PRAGMA journal_mode = WAL`), and never back";
-                found.push(context.lint(NOT_WAL, line, message).hint(hint));
-            }
-            // A journal that was left rolls the file back to what it was.
-            let is_settled = wal_length == 0 && length(&with_suffix(path, "-journal")) == 0;
-            if is_settled && pages > 0 && size < pages * page_size {
-                let message =
-                    format!("`{shown}` has {size} bytes, but says that it has {}", pages * page_size);
-                found.push(
-                    context.lint(CUT_OFF, line, message).hint("it is a copy that was broken off: restore it"),
-                );
-            }
-            if wal_length > LARGE.max(size) {
-                let message =
-                    format!("`{}` has {} MB, more than its database", wal.display(), wal_length >> 20);
-                let hint = "somebody reads for long, or a checkpoint fails: look for open transactions";
-                found.push(context.lint(LARGE_WAL, line, message).hint(hint));
-            }
+            found.extend(of_database(context, path, line, (is_wal, pages * page_size)));
         }
+    }
+    found
+}
+
+/// What is found where there is no database yet.
+fn of_missing(context: &CheckContext<'_>, path: &Path, line: usize) -> Vec<Lint> {
+    let lint = context.lint(NO_DATABASE_YET, line, format!("`{}` does not exist yet", path.display()));
+    let mut found =
+        vec![lint.hint("it is restored at the start, or made by the app if the replica holds no backup")];
+    let beside = ["-wal", "-journal"].map(|suffix| with_suffix(path, suffix));
+    for beside in beside.iter().filter(|path| length(path) > 0) {
+        let message = format!("`{}` lies beside a database that is not there", beside.display());
+        let lint = context.lint(STALE_WAL, line, message);
+        found.push(lint.hint("it is moved aside before a restore; delete it if nobody misses the database"));
+    }
+    found
+}
+
+/// What is found of a database by its header: whether it is in WAL mode, and how many bytes it says that it has, 0 for none.
+fn of_database(
+    context: &CheckContext<'_>,
+    path: &Path,
+    line: usize,
+    (is_wal, said): (bool, u64),
+) -> Vec<Lint> {
+    let (shown, wal) = (path.display(), with_suffix(path, "-wal"));
+    let (size, wal_length) = (length(path), length(&wal));
+    let mut found = Vec::new();
+    if !is_wal {
+        let message = format!("`{shown}` is not in WAL mode");
+        let hint = "Litestream switches it; let the app do it at its start (`PRAGMA journal_mode = WAL`), and never back";
+        found.push(context.lint(NOT_WAL, line, message).hint(hint));
+    }
+    // A journal that was left rolls the file back to what it was.
+    let is_settled = wal_length == 0 && length(&with_suffix(path, "-journal")) == 0;
+    if is_settled && size < said {
+        let message = format!("`{shown}` has {size} bytes, but says that it has {said}");
+        found.push(context.lint(CUT_OFF, line, message).hint("it is a copy that was broken off: restore it"));
+    }
+    if wal_length > LARGE.max(size) {
+        let message = format!("`{}` has {} MB, more than its database", wal.display(), wal_length >> 20);
+        let hint = "somebody reads for long, or a checkpoint fails: look for open transactions";
+        found.push(context.lint(LARGE_WAL, line, message).hint(hint));
     }
     found
 }

@@ -13,6 +13,7 @@ use super::layers::{self, Layers, Line};
 use super::mounted::{self, text_variable};
 use super::one_shot;
 use super::opened::ConfigInput;
+use super::policy;
 use super::process::{self, variable};
 use super::restored;
 use super::settings;
@@ -315,7 +316,7 @@ impl Look<'_> {
             is_old: &|| series == Some(Series::V03),
             runtime_roots: &settings::runtime_roots(),
             stop_timeout: self.layers.args.stop_timeout,
-            default_stop: settings::default_stop(),
+            default_stop: policy::default_stop(),
         });
         self.lints.extend(found);
     }

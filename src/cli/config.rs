@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::args;
 use super::databases;
 use super::layers::{Line, SettingOrigin};
+use super::policy;
 use super::process::{self, variable};
 use super::settings::{self, Said};
 use crate::config::{self, KEYS, KeeperKey, OFF, SECTION, Setting, Shape, redact};
@@ -61,9 +62,9 @@ fn pretty(value: &Value) -> String {
 fn litestreams(said: &Said) -> Node {
     let args = &said.layers.args;
     let count = said.configured.databases().len();
-    let policy = settings::policy(args, settings::stop_timeout(args), count);
+    let policy = policy::policy(args, policy::stop_timeout(args), count);
     let socket = said.configured.socket().unwrap_or_else(private_socket);
-    inventory::tree(&said.configured, &socket, settings::shutdown_sync(&policy))
+    inventory::tree(&said.configured, &socket, policy::shutdown_sync(&policy))
 }
 
 /// Where the control socket would be if nobody chose a place; the number of the process is not known yet.
@@ -150,7 +151,7 @@ impl View<'_> {
                 exec.map(|words| (shaped(key.shape, &words), Some(self.place(line))))
             }
             "stop-timeout" if texts.is_empty() => {
-                let seconds = settings::stop_timeout(&layers.args).as_secs();
+                let seconds = policy::stop_timeout(&layers.args).as_secs();
                 let by = variable("FLY_APP_NAME").map_or("default", |_| "FLY_APP_NAME");
                 Some((text(&format!("{seconds}s")), Some(by.to_owned())))
             }

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::app_env;
 use super::args;
@@ -14,25 +13,24 @@ use super::layers::{Layers, Line, SettingOrigin};
 use super::listen::listen_fds;
 use super::mounted::{self, text_variable};
 use super::opened::ConfigInput;
+use super::policy;
 use super::process::{current_dir, environment, variable};
 use super::restored;
 use super::unread;
 use super::words;
 use super::written::Written;
 use crate::config::{self, Config, KeeperSection, OFF};
-use crate::core::policy::{STOP, STOP_IN_CONTAINER, STOP_ON_FLY};
-use crate::core::{self, BackoffPolicy, ExitCode, Policy};
+use crate::core::{ExitCode, Policy};
 use crate::error::Failure;
 use crate::inventory::{self, Environment, Inventory, Old};
 use crate::litestream::binary::{self, Named};
 use crate::litestream::install;
-use crate::os::here;
 use crate::os::needs;
 use crate::os::terminal::Terminal;
 use crate::os::user::Identity;
 use crate::printer::Format;
 use crate::shim::LISTEN_FDNAMES;
-use crate::supervise::{self, Setup};
+use crate::supervise::Setup;
 
 /// What is found before anything of it is judged: the configuration's file, and the options above it.
 pub(super) struct First {
@@ -127,43 +125,38 @@ pub(super) fn read(line: Line<'_>, first: First) -> Result<Said, Failure> {
 ///
 /// # Errors
 /// What is wrong with them.
+#[expect(clippy::too_many_lines, reason = "a line for each setting of a run")]
 pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
-    let Said { layers, configured, section, written, cwd } = said;
     mounted::check()?;
     let listen_fds = listen_fds()?;
+    let app = usable_app(&said)?;
+    let Said { layers, configured, section, written, cwd } = said;
     let args = &layers.args;
-    configured.names_any().map_err(|error| inventory::failure(&error))?;
-    warn_of_idle(&section, &configured);
-    let app = app(&layers, &configured)?;
-    words::refuse(&app, configured.origin())?;
     let dbs = inventory::databases(&configured);
     let named = user(&layers)?;
-    let stop_timeout = stop_timeout(args);
     let binary = litestream(&layers, &cwd, named.as_ref())
         .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
     let resolver = databases::resolver(&configured)?;
-    let mut policy = policy(args, stop_timeout, dbs.len());
     let common = resolver.as_ref().map_or_else(Vec::new, |_| inventory::common(&configured, &text_variable));
     let folders = inventory::folders(&configured);
-    policy.resolves = resolver.is_some() || !folders.is_empty();
-    policy.resolve_interval = resolver.as_ref().map(|resolver| resolver.interval);
-    let shutdown_sync = shutdown_sync(&policy);
+    let resolves = resolver.is_some() || !folders.is_empty();
+    let policy = Policy {
+        resolves,
+        resolve_interval: resolver.as_ref().map(|resolver| resolver.interval),
+        ..policy::policy(args, policy::stop_timeout(args), dbs.len())
+    };
+    let shutdown_sync = policy::shutdown_sync(&policy);
     if configured.is_socket_off() {
         tracing::warn!(
             "the control socket is switched off, but replication is confirmed over it: it is made all the same"
         );
     }
     let socket = configured.socket();
-    let more = resolver.is_some() || !folders.is_empty();
-    let chosen = restored::chosen(&layers, &dbs, more, &cwd)?;
-    let (restore_txids, asked) = (Rc::new(chosen.clone()), chosen);
+    let restore_txids = Rc::new(restored::chosen(&layers, &dbs, resolves, &cwd)?);
+    let asked = restore_txids.clone();
     let from = restored::elsewhere(&layers, &configured, &cwd)?;
     let checked = configured.clone();
-    let env = {
-        let mut databases = app_env::databases(&configured);
-        databases.extend(app_env::replicas(&section, &cwd, named.as_ref()));
-        app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &databases, &cwd)?
-    };
+    let env = variables(&layers, &configured, &section, &cwd, named.as_ref())?;
     let user = another(named, &source(args), &cwd)?;
     let old = Rc::new(Old::of(&binary, args.litestream_version));
     let faults = Faults {
@@ -172,7 +165,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         folders: folders.clone(),
         user: user.clone(),
         cwd: cwd.clone(),
-        stop_timeout,
+        stop_timeout: policy.stop_timeout,
         gate: policy.gate,
         old: old.clone(),
     };
@@ -192,12 +185,12 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         listen_names: variable(LISTEN_FDNAMES).filter(|_| !listen_fds.is_empty()),
         listen_fds,
         on_lock: args.on_lock,
-        if_behind: if_behind(args.if_behind),
-        if_unrelated: if_unrelated(args.if_unrelated),
+        if_behind: policy::if_behind(args.if_behind),
+        if_unrelated: policy::if_unrelated(args.if_unrelated),
         compare_limit: args.compare_limit,
         allow_unlistable: args.if_unlistable == args::IfUnlistable::Allow,
         look: args.look,
-        lease: lease(args),
+        lease: policy::lease(args),
         l0_retention: configured.l0_retention(),
         restore_timeout: args.restore_timeout,
         restore_parallel: args.restore_parallel,
@@ -225,6 +218,28 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     })
 }
 
+/// The app, unless it, or what the configuration names, is none that can be run.
+fn usable_app(Said { layers, configured, section, .. }: &Said) -> Result<Vec<OsString>, Failure> {
+    configured.names_any().map_err(|error| inventory::failure(&error))?;
+    warn_of_idle(section, configured);
+    let app = app(layers, configured)?;
+    words::refuse(&app, configured.origin())?;
+    Ok(app)
+}
+
+/// The app's environment.
+fn variables(
+    layers: &Layers,
+    configured: &Config,
+    section: &KeeperSection,
+    cwd: &Path,
+    user: Option<&Identity>,
+) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let mut databases = app_env::databases(configured);
+    databases.extend(app_env::replicas(section, cwd, user));
+    app_env::environment(inherited(user), layers, section.variables(), &databases, cwd)
+}
+
 /// Warns of settings that change nothing.
 fn warn_of_idle(section: &KeeperSection, configured: &Config) {
     for setting in section.settings().iter().filter(|setting| setting.key.is_idle()) {
@@ -241,33 +256,6 @@ pub(super) fn litestream(
 ) -> Result<PathBuf, binary::Error> {
     let (installed, runs_as) = (install::installed(variable), user.map(|user| user.uid));
     binary::find(named_binary(layers), &variable, cwd, installed, runs_as)
-}
-
-fn if_behind(given: args::IfBehind) -> supervise::IfBehind {
-    match given {
-        args::IfBehind::Refuse => supervise::IfBehind::Refuse,
-        args::IfBehind::Restore => supervise::IfBehind::Restore,
-        args::IfBehind::Ignore => supervise::IfBehind::Ignore,
-    }
-}
-
-fn if_unrelated(given: args::IfUnrelated) -> supervise::IfBehind {
-    match given {
-        args::IfUnrelated::Refuse => supervise::IfBehind::Refuse,
-        args::IfUnrelated::Restore => supervise::IfBehind::Restore,
-        args::IfUnrelated::Adopt => supervise::IfBehind::Ignore,
-    }
-}
-
-fn lease(args: &args::Run) -> Option<supervise::Lease> {
-    match args.lease {
-        args::Lease::Off => None,
-        mode @ (args::Lease::Auto | args::Lease::Strict) => Some(supervise::Lease {
-            ttl: args.lease_ttl,
-            wait: args.lease_wait,
-            is_strict: mode == args::Lease::Strict,
-        }),
-    }
 }
 
 /// A file by a path that is the same whoever names it.
@@ -317,62 +305,6 @@ pub(super) fn source(args: &args::Run) -> Source<'_> {
         dbs: &args.db,
         replicas: &args.replica,
         no_expand_env: args.no_expand_env,
-    }
-}
-
-/// Litestream's last sync has the part of the budget that the drain has.
-pub(super) fn shutdown_sync(policy: &Policy) -> Duration {
-    policy.drain_reserve().max(Duration::from_secs(1))
-}
-
-pub(super) fn policy(args: &args::Run, stop_timeout: Duration, databases: usize) -> Policy {
-    Policy {
-        restart: match args.restart {
-            args::Restart::Never => core::Restart::Never,
-            args::Restart::OnFailure => core::Restart::OnFailure,
-            args::Restart::Always => core::Restart::Always,
-        },
-        backoff: BackoffPolicy {
-            initial: args.restart_delay,
-            cap: args.restart_delay_max,
-            reset_after: args.restart_reset,
-            limit: args.start_limit,
-            window: args.start_window,
-        },
-        stop_timeout,
-        stop_signal: args.stop_signal,
-        gate: match args.gate {
-            args::Gate::Replicated => core::Gate::Replicated,
-            args::Gate::Reachable => core::Gate::Reachable,
-            args::Gate::None => core::Gate::None,
-        },
-        gate_timeout: args.gate_timeout,
-        max_lag: args.max_lag,
-        on_lag: match args.on_lag {
-            args::OnLag::Warn => core::OnLag::Warn,
-            args::OnLag::Unready => core::OnLag::Unready,
-            args::OnLag::Stop => core::OnLag::Stop,
-        },
-        before: args.before.len(),
-        databases,
-        resolves: false,
-        resolve_interval: None,
-        orphan_grace: args.orphan_grace,
-        terminal: Terminal::open().is_some(),
-    }
-}
-
-/// The whole time of a stop.
-pub(super) fn stop_timeout(args: &args::Run) -> Duration {
-    args.stop_timeout.unwrap_or_else(default_stop)
-}
-
-/// What the platform gives: a stop that takes all of it would end with 137, and without the names of what is not on the replica.
-pub(super) fn default_stop() -> Duration {
-    match () {
-        () if variable("FLY_APP_NAME").is_some() => STOP_ON_FLY,
-        () if here::is_main_of_container() => STOP_IN_CONTAINER,
-        () => STOP,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::config::variable_names::unset_hint;
 use crate::{secrets, yaml};
 
 /// Returns the next step.
+#[expect(clippy::too_many_lines, reason = "one table of words")]
 pub(super) fn hint(problem: &Problem) -> String {
     let text = match problem {
         Problem::Text(problem) => problem.hint(),

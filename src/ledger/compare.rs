@@ -9,6 +9,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -96,6 +97,24 @@ fn pause(milliseconds: u16) {
     let _ = nix::poll::poll(&mut [], milliseconds);
 }
 
+/// Up to where in the log the index counts what was copied; it breaks off with what [`once`] finds where it does not.
+fn counted(database: &Path, head: &Head, deadline: Instant) -> io::Result<ControlFlow<Option<Found>, u64>> {
+    let end = head.newest.end;
+    let is_before = |index: &wal::Index| index.salt == head.newest.salt && index.end < end;
+    let short = match wal::index(database)? {
+        wal::State::Made(index) if is_before(&index) => index.end,
+        wal::State::Unmade => return Ok(ControlFlow::Break(Some(Found::Unmade))),
+        wal::State::Made(_) | wal::State::Unknown => return Ok(ControlFlow::Continue(end)),
+    };
+    // While somebody commits the WAL is ahead of its index as well.
+    Ok(match settled(database, deadline)? {
+        wal::State::Made(index) if is_before(&index) => ControlFlow::Break(Some(Found::Ahead)),
+        wal::State::Unmade => ControlFlow::Break(Some(Found::Unmade)),
+        wal::State::Made(_) => ControlFlow::Break(None),
+        wal::State::Unknown => ControlFlow::Continue(short),
+    })
+}
+
 /// `None` when the WAL began anew, or the file was replaced, meanwhile.
 fn once(
     database: &Path,
@@ -106,45 +125,24 @@ fn once(
 ) -> io::Result<Option<Found>> {
     let file = open::file(database)?;
     let run = Run::open(database)?;
-    let is_same_run = run.as_ref().is_some_and(|run| run.header.salt == head.newest.salt);
-    let mut end = head.newest.end;
-    if is_same_run {
-        match wal::index(database)? {
-            wal::State::Made(index) if index.salt == head.newest.salt && index.end < end => {
-                // While somebody commits the WAL is ahead of its index as well.
-                match settled(database, deadline)? {
-                    wal::State::Made(index) if index.salt == head.newest.salt && index.end < end => {
-                        return Ok(Some(Found::Ahead));
-                    }
-                    wal::State::Unmade => return Ok(Some(Found::Unmade)),
-                    wal::State::Made(_) => return Ok(None),
-                    wal::State::Unknown => end = end.min(index.end),
-                }
-            }
-            wal::State::Unmade => return Ok(Some(Found::Unmade)),
-            wal::State::Made(_) | wal::State::Unknown => {}
-        }
-    }
+    let end = match &run {
+        Some(run) if run.header.salt == head.newest.salt => match counted(database, head, deadline)? {
+            ControlFlow::Break(found) => return Ok(found),
+            ControlFlow::Continue(end) => end,
+        },
+        _ => wal::HEADER,
+    };
     let frames = match &run {
         Some(run) => run.frames(wal::HEADER)?,
         None => Vec::new(),
     };
-    let log = Log::new(&frames, if is_same_run { end } else { wal::HEADER });
+    let log = Log::new(&frames, end);
     let size = size_differs(&file, head, &log)?;
     let mut reader = Reader::new(&file, run.as_ref(), head.page_size, is_gentle);
     let mut different = Vec::new();
     let lock_page = ltx::lock_page(head.page_size);
-    let (pages, many): (Box<dyn Iterator<Item = u32>>, usize) = match which {
-        Which::All => {
-            let last = head.commit.min(last_page(&file, head, &frames)?.saturating_add(BEYOND));
-            (Box::new(1..=last), last as usize)
-        }
-        Which::These(pages) => {
-            let all: BTreeSet<u32> = pages.iter().chain(log.copied.keys()).copied().collect();
-            let many = all.len();
-            (Box::new(all.into_iter().filter(|page| *page <= head.commit)), many)
-        }
-    };
+    let last = last_page(&file, head, &frames)?;
+    let (pages, many) = compared(which, head, &log, last);
     for (done, page) in pages.enumerate() {
         if done % 256 == 255 && Instant::now() >= deadline {
             return Ok(Some(Found::Unfinished((done * 100 / many.max(1)).min(99) as u8)));
@@ -164,16 +162,44 @@ fn once(
             run.frames(wal::HEADER)?.iter().skip(frames.len()).map(|frame| frame.page).collect();
         different.retain(|(page, _)| log.copied.contains_key(page) || !behind.contains(page));
     }
-    let goes_on = match &run {
+    let is_as_it_was = is_still(database, &file, run.as_ref())?;
+    Ok(is_as_it_was.then(|| told(different, size, head, run.map(|run| run.header.salt))))
+}
+
+/// The pages that are compared, and how many they are; `last` is the last one that there is.
+fn compared<'a>(
+    which: &'a Which,
+    head: &'a Head,
+    log: &Log,
+    last: u32,
+) -> (Box<dyn Iterator<Item = u32> + 'a>, usize) {
+    match which {
+        Which::All => {
+            let last = head.commit.min(last.saturating_add(BEYOND));
+            (Box::new(1..=last), last as usize)
+        }
+        Which::These(pages) => {
+            let all: BTreeSet<u32> = pages.iter().chain(log.copied.keys()).copied().collect();
+            let many = all.len();
+            (Box::new(all.into_iter().filter(|page| *page <= head.commit)), many)
+        }
+    }
+}
+
+/// Whether a database is the file and the run of the WAL still that were read.
+fn is_still(database: &Path, file: &File, run: Option<&Run>) -> io::Result<bool> {
+    let goes_on = match run {
         Some(run) => run.goes_on(database)?,
         None => wal::header(database)?.is_none(),
     };
     let (there, here) = (std::fs::metadata(database)?, file.metadata()?);
-    if !goes_on || (there.dev(), there.ino()) != (here.dev(), here.ino()) {
-        return Ok(None);
-    }
-    Ok(Some(match (different.first(), size) {
-        (None, None) => Found::Equal { salt: run.map(|run| run.header.salt) },
+    Ok(goes_on && (there.dev(), there.ino()) == (here.dev(), here.ino()))
+}
+
+/// What was found, of the pages that are not the same and why the size cannot be.
+fn told(different: Vec<(u32, u64)>, size: Option<String>, head: &Head, salt: Option<[u8; 8]>) -> Found {
+    match (different.first(), size) {
+        (None, None) => Found::Equal { salt },
         (_, Some(size)) => Found::Different(different, size),
         (Some((first, _)), None) => {
             let (differ, all) = (different.len(), head.commit);
@@ -181,7 +207,7 @@ fn once(
                 format!("{differ} of its {all} pages are not what litestream has copied, page {first} first");
             Found::Different(different, why)
         }
-    }))
+    }
 }
 
 /// The frames of the WAL.

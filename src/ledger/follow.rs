@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::book::{Book, Copied, checksum};
+use super::book::{Book, Copied, Head, checksum};
 use super::history::History;
 use crate::litestream::ltx::{self, Ltx, Page};
 use crate::litestream::position;
@@ -39,88 +39,137 @@ pub(super) fn follow(book: &mut Book, meta: &Path, before_start: bool) -> io::Re
     }
 }
 
-fn try_follow(book: &mut Book, meta: &Path, before_start: bool) -> io::Result<Option<Followed>> {
-    let folder = ltx::folder(meta);
-    let path = |txid| folder.join(ltx::name(txid));
-    // Of a file that is there and says nothing, its name is what counts.
-    let at = |txid: u64| {
-        let path = path(txid);
-        move |error: io::Error| match error.kind() {
+/// Litestream's files of one database.
+struct Files {
+    folder: PathBuf,
+    /// In order.
+    txids: Vec<u64>,
+}
+
+impl Files {
+    fn of(meta: &Path) -> Self {
+        let folder = ltx::folder(meta);
+        let mut txids: Vec<u64> = position::txids(&folder).collect();
+        txids.sort_unstable();
+        Self { folder, txids }
+    }
+
+    fn path(&self, txid: u64) -> PathBuf {
+        self.folder.join(ltx::name(txid))
+    }
+
+    /// Names the file of which an error is. Of a file that is there and says nothing, its name is what counts.
+    fn at(&self, txid: u64) -> impl FnOnce(io::Error) -> io::Error {
+        let path = self.path(txid);
+        move |error| match error.kind() {
             io::ErrorKind::NotFound => error,
             _ => io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())),
         }
-    };
-    let open = |txid| Ltx::open(&path(txid)).map_err(at(txid));
-    let mut txids: Vec<u64> = position::txids(&folder).collect();
-    txids.sort_unstable();
-    let Some(last) = txids.last().copied() else {
-        book.clear()?;
-        return Ok(None);
-    };
-    if before_start {
+    }
+
+    fn open(&self, txid: u64) -> io::Result<Option<Ltx>> {
+        Ltx::open(&self.path(txid)).map_err(self.at(txid))
+    }
+
+    fn has(&self, txid: u64) -> bool {
+        self.txids.binary_search(&txid).is_ok()
+    }
+
+    /// Holds the newest file against its own checksum, and as many before it as do not take long.
+    fn verify(&self) -> io::Result<()> {
         let mut verified = 0;
-        for txid in txids.iter().rev().copied() {
-            let Some(ltx) = open(txid)? else { continue };
-            if txid < last {
-                verified += ltx.bytes().map_err(at(txid))?;
+        for (nth, txid) in self.txids.iter().rev().copied().enumerate() {
+            let Some(ltx) = self.open(txid)? else { continue };
+            if nth > 0 {
+                verified += ltx.bytes().map_err(self.at(txid))?;
             }
             if verified > MOST_VERIFIED {
                 break;
             }
-            ltx.verify().map_err(at(txid))?;
+            ltx.verify().map_err(self.at(txid))?;
         }
+        Ok(())
     }
-    let known = book.head.newest;
-    let is_there = |txid: u64| txids.binary_search(&txid).is_ok();
-    let is_same = match open(known.txid) {
-        Ok(Some(ltx)) => {
-            // Litestream begins with it as well.
-            ltx.pages().map_err(at(known.txid))?;
-            copied(known.txid, &ltx) == known
-        }
-        Ok(None) => return Err(at(known.txid)(io::ErrorKind::InvalidData.into())),
-        // It was deleted; what follows it is of the same history unless the count began anew.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => is_there(known.txid.saturating_add(1)),
-        Err(error) => return Err(error),
-    };
-    let goes_on = known.txid > 0 && is_same && (known.txid..last).all(|txid| is_there(txid + 1));
-    let mut followed = Followed::default();
-    let mut history = History::open(meta)?;
-    let first = if goes_on {
-        known.txid + 1
-    } else {
-        let mut first = None;
+
+    /// Whether what is here up to the last one goes on from what is known.
+    fn go_on_from(&self, known: Copied, last: u64) -> io::Result<bool> {
+        let is_same = match self.open(known.txid) {
+            Ok(Some(ltx)) => {
+                // Litestream begins with it as well.
+                ltx.pages().map_err(self.at(known.txid))?;
+                copied(known.txid, &ltx) == known
+            }
+            Ok(None) => return Err(self.at(known.txid)(io::ErrorKind::InvalidData.into())),
+            // It was deleted; what follows it is of the same history unless the count began anew.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.has(known.txid.saturating_add(1)),
+            Err(error) => return Err(error),
+        };
+        Ok(known.txid > 0 && is_same && (known.txid..last).all(|txid| self.has(txid + 1)))
+    }
+
+    /// The newest file that holds the whole database, among those that have no gap up to the last one.
+    fn complete(&self, last: u64) -> io::Result<Option<u64>> {
         let mut expected = last;
-        for txid in txids.iter().rev().copied().take_while(|txid| {
+        for txid in self.txids.iter().rev().copied().take_while(|txid| {
             let is_next = *txid == expected;
             expected = expected.saturating_sub(1);
             is_next
         }) {
-            if let Some(ltx) = open(txid)?
-                && ltx.is_complete(&ltx.pages().map_err(at(txid))?)
+            if let Some(ltx) = self.open(txid)?
+                && ltx.is_complete(&ltx.pages().map_err(self.at(txid))?)
             {
-                first = Some(txid);
-                break;
+                return Ok(Some(txid));
             }
         }
+        Ok(None)
+    }
+
+    /// Refuses a file whose pages have another size than those before it.
+    fn check_page_size(&self, txid: u64, ltx: &Ltx, head: &Head) -> io::Result<()> {
+        let before = match head.newest.txid {
+            0 => {
+                let before = txid.checked_sub(1).filter(|txid| self.has(*txid));
+                before.map(|txid| self.open(txid)).transpose()?.flatten()
+            }
+            _ => None,
+        };
+        let before = before.map_or(head.page_size, |before| before.page_size);
+        if before == 0 || before == ltx.page_size {
+            return Ok(());
+        }
+        // A whole one could be compared, but no restore gets as far as that.
+        let (path, now) = (self.path(txid), ltx.page_size);
+        let why = format!("{}: {MIXED} ({now} bytes, not {before})", path.display());
+        Err(io::Error::new(io::ErrorKind::InvalidData, why))
+    }
+}
+
+fn try_follow(book: &mut Book, meta: &Path, before_start: bool) -> io::Result<Option<Followed>> {
+    let files = Files::of(meta);
+    let Some(last) = files.txids.last().copied() else {
         book.clear()?;
-        let Some(first) = first else { return Ok(None) };
+        return Ok(None);
+    };
+    if before_start {
+        files.verify()?;
+    }
+    let goes_on = files.go_on_from(book.head.newest, last)?;
+    let mut followed = Followed::default();
+    let mut history = History::open(meta)?;
+    let first = if goes_on {
+        book.head.newest.txid + 1
+    } else {
+        let complete = files.complete(last)?;
+        book.clear()?;
+        let Some(first) = complete else { return Ok(None) };
         first
     };
     for txid in first..=last {
-        let Some(ltx) = open(txid)? else { return Err(at(txid)(io::ErrorKind::InvalidData.into())) };
-        let before = match book.head.newest.txid {
-            0 => txid.checked_sub(1).filter(|txid| is_there(*txid)).map(open).transpose()?.flatten(),
-            _ => None,
+        let Some(ltx) = files.open(txid)? else {
+            return Err(files.at(txid)(io::ErrorKind::InvalidData.into()));
         };
-        let before = before.map_or(book.head.page_size, |before| before.page_size);
-        if before > 0 && before != ltx.page_size {
-            // A whole one could be compared, but no restore gets as far as that.
-            let (path, now) = (path(txid), ltx.page_size);
-            let why = format!("{}: {MIXED} ({now} bytes, not {before})", path.display());
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
-        }
-        take_in(book, &mut history, &mut followed, txid, &ltx).map_err(at(txid))?;
+        files.check_page_size(txid, &ltx, &book.head)?;
+        take_in(book, &mut history, &mut followed, txid, &ltx).map_err(files.at(txid))?;
     }
     history.flush()?;
     Ok(Some(followed))

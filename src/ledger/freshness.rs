@@ -193,18 +193,18 @@ fn is_left_file(file: &Seen, head: &Head) -> bool {
 /// Does as [`of_different`] by the pages alone, and says how many of them are older.
 fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::Result<(FileState, u64)> {
     let head = &book.head;
-    let since = head.since();
     let Differs { mut pages, why, short } = differs;
     let past = Past::read(meta)?;
     let all = pages.len();
     // Is it as all that is known says, it is the ledger that was spoiled, or Litestream's newest files are missing.
     pages.retain(|(page, sum)| !past.is_newest(*page, *sum));
     let kin = past.place(&pages, head);
+    let older = kin.older;
     let is_shorter = pages.iter().any(|(_, sum)| *sum == 0);
     let is_cut_off = is_cut_off(database, is_shorter)?;
-    if pages.len() < all && kin.older + kin.unknown == 0 && short.is_none() && !is_cut_off {
+    if pages.len() < all && older + kin.unknown == 0 && short.is_none() && !is_cut_off {
         let why = format!("what is known of the copy was spoiled: {why}");
-        return Ok((FileState::Diverged { why, since }, 0));
+        return Ok((FileState::Diverged { why, since: head.since() }, 0));
     }
     let are_own = |pages: &[(u32, u64)]| {
         let own = seq::pages(database);
@@ -216,90 +216,141 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
             "litestream's own rows in it are as they once were, and all else is as it was left".to_owned();
         return Ok((FileState::Diverged { why, since: None }, 0));
     }
-    let (then, now) = (Age::remembered(head), Age::of(database));
-    let file = seen(database)?;
-    let is_same_file = is_left_file(&file, head);
-    let log = wal::header(database)?;
-    let goes_on = log
-        .is_some_and(|header| wal::run_of(header.salt).wrapping_sub(wal::run_of(head.newest.salt)) < 1 << 31);
-    let (is_behind, is_ahead) = (now.is_behind(&then), now.is_ahead(&then));
-    // A run of the log only grows: what was confirmed in it is not there any more.
-    let is_lost = kin.lost > 0
-        || head
+    let clues = Clues::gather(database, head, &pages, kin, short)?;
+    if clues.are_of_a_wrong_copy(head) {
+        return Ok((FileState::Diverged { why, since: head.since() }, older));
+    }
+    let freshness = if clues.has_an_earlier_log(head) {
+        // Nothing that writes to it takes that away.
+        match clues.kin.unknown {
+            0 => FileState::Older(older.max(1)),
+            unknown => FileState::Other {
+                why: format!(
+                    "its log is older than what was copied of it, and {unknown} of its pages are as litestream has never copied them"
+                ),
+            },
+        }
+    } else if is_cut_off {
+        FileState::Other { why: "it was cut off: it has fewer pages than its header says".to_owned() }
+    } else {
+        clues.by_age(FileState::Written { pages: pages.len() as u64, txid: head.newest.txid })
+    };
+    Ok((freshness, older))
+}
+
+/// What tells an older copy and another database from one that was only written to.
+struct Clues {
+    kin: Kinship,
+    then: Age,
+    now: Age,
+    log: Option<wal::Header>,
+    is_same_file: bool,
+    /// SQLite writes to the file that is there, and that leaves a later time.
+    was_written: bool,
+    /// The log ends before the end of what was copied from the same run of it.
+    is_short: bool,
+    /// What was confirmed is not there any more.
+    is_lost: bool,
+    /// `sqlite3_backup_finish` gives a new number to a schema that is an old one.
+    is_backup: bool,
+}
+
+impl Clues {
+    fn gather(
+        database: &Path,
+        head: &Head,
+        pages: &[(u32, u64)],
+        kin: Kinship,
+        short: Option<u64>,
+    ) -> io::Result<Self> {
+        let (then, now) = (Age::remembered(head), Age::of(database));
+        let file = seen(database)?;
+        let log = wal::header(database)?;
+        let is_same_run = log.is_some_and(|log| log.salt == head.newest.salt);
+        // A run of the log only grows.
+        let is_short_of_agreed = head
             .agreed
             .zip(short)
             .is_some_and(|(agreed, end)| agreed.salt == head.newest.salt && agreed.end > end);
-    // What writes over an orphan was never copied.
-    let is_copy = short.is_some() && kin.unknown == 0 && head.agreed.is_none();
-    if head.left.is_none() && is_same_file && goes_on && !is_behind && !is_lost && !is_copy {
-        // The last run did not end in order, and this is what it had: the copy is wrong.
-        return Ok((FileState::Diverged { why, since }, kin.older));
+        Ok(Self {
+            is_same_file: is_left_file(&file, head),
+            was_written: head.seen.is_none_or(|then| file.written > then.written) || is_same_run,
+            is_short: short.is_some(),
+            is_lost: kin.lost > 0 || is_short_of_agreed,
+            is_backup: kin.unknown == 1
+                && now.cookie != then.cookie
+                && pages.iter().any(|(page, _)| *page == 1),
+            kin,
+            then,
+            now,
+            log,
+        })
     }
-    let Kinship { older, unknown, newer, .. } = kin;
-    let written = FileState::Written { pages: pages.len() as u64, txid: head.newest.txid };
-    let other = |why: String| FileState::Other { why };
-    if (short.is_some() && is_lost) || is_earlier(log, head.newest.salt) {
-        // Nothing that writes to it takes that away.
-        let freshness = match unknown {
-            0 => FileState::Older(older.max(1)),
-            _ => other(format!(
-                "its log is older than what was copied of it, and {unknown} of its pages are as litestream has never copied them"
-            )),
+
+    fn is_behind(&self) -> bool {
+        self.now.is_behind(&self.then)
+    }
+
+    /// Whether the last run did not end in order, and this is what it had: the copy is wrong.
+    fn are_of_a_wrong_copy(&self, head: &Head) -> bool {
+        let goes_on =
+            |log: wal::Header| wal::run_of(log.salt).wrapping_sub(wal::run_of(head.newest.salt)) < 1 << 31;
+        // What writes over an orphan was never copied.
+        let is_copy = self.is_short && self.kin.unknown == 0 && head.agreed.is_none();
+        let is_lost = self.is_behind() || self.is_lost;
+        head.left.is_none() && self.is_same_file && self.log.is_some_and(goes_on) && !is_lost && !is_copy
+    }
+
+    fn has_an_earlier_log(&self, head: &Head) -> bool {
+        (self.is_short && self.is_lost) || is_earlier(self.log, head.newest.salt)
+    }
+
+    /// Tells by how many of the pages are older, unknown and newer.
+    fn by_age(&self, written: FileState) -> FileState {
+        let Self { then, now, is_same_file, .. } = *self;
+        let Kinship { older, unknown, newer, .. } = self.kin;
+        let other = |why: String| FileState::Other { why };
+        let mixed = || {
+            other(format!(
+                "{older} of its pages are as they once were, {unknown} are as litestream has never copied them, and {newer} are newer than the former"
+            ))
         };
-        return Ok((freshness, older));
+        let is_behind = self.is_behind();
+        let goes_on = is_same_file && !is_behind && !self.is_short && !self.kin.first;
+        let is_made_of_it = goes_on && self.was_written;
+        match (older, unknown, newer) {
+            // Nothing of it is old.
+            (0, _, _) if now.seq.is_none() && then.seq.is_some() => {
+                other("it is a new database, in which litestream has never been".to_owned())
+            }
+            (0, 0, _) => FileState::Older(1),
+            (0, _, _) if now.seq < then.seq => other(format!(
+                "litestream has made fewer checkpoints in it than in that one ({} of {})",
+                now.seq.unwrap_or(0),
+                then.seq.unwrap_or(0)
+            )),
+            (0, _, _) if is_behind => other(
+                "its counter of commits is behind, and none of its other pages was ever copied".to_owned(),
+            ),
+            (0, _, _) if !is_same_file && !self.kin.has_last => {
+                other("it is another file, and nothing of what was copied last is in it".to_owned())
+            }
+            (0, _, _) => written,
+            // No older copy has what came after it, and who writes again what was there once does so in few pages.
+            (_, _, 1..) if goes_on && (older <= FEW || older <= unknown + newer) => written,
+            (_, _, 1..) => mixed(),
+            // All that has changed since is as it was before.
+            (_, 0, 0) if is_made_of_it && older <= FEW => written,
+            (_, 0, 0) => FileState::Older(older),
+            (_, _, 0) if is_made_of_it && !self.is_backup && (older <= FEW || self.outgrows()) => written,
+            (_, _, 0) => mixed(),
+        }
     }
-    if is_cut_off {
-        return Ok((other("it was cut off: it has fewer pages than its header says".to_owned()), older));
+
+    /// Whether it has come further since, and more of it is new than old.
+    fn outgrows(&self) -> bool {
+        self.now.is_ahead(&self.then) && self.kin.older < self.kin.unknown
     }
-    // SQLite writes to the file that is there, and that leaves a later time.
-    let is_same_run = log.is_some_and(|log| log.salt == head.newest.salt);
-    let was_written = head.seen.is_none_or(|then| file.written > then.written) || is_same_run;
-    let is_made_of_it = is_same_file && was_written && !is_behind && short.is_none() && !kin.first;
-    // `sqlite3_backup_finish` gives a new number to a schema that is an old one.
-    let is_backup = unknown == 1 && now.cookie != then.cookie && pages.iter().any(|(page, _)| *page == 1);
-    let mixed = || {
-        other(format!(
-            "{older} of its pages are as they once were, {unknown} are as litestream has never copied them, and {newer} are newer than the former"
-        ))
-    };
-    let freshness = match (older, unknown, newer) {
-        // Nothing of it is old.
-        (0, _, _) if now.seq.is_none() && then.seq.is_some() => {
-            other("it is a new database, in which litestream has never been".to_owned())
-        }
-        (0, 0, _) => FileState::Older(1),
-        (0, _, _) if now.seq < then.seq => other(format!(
-            "litestream has made fewer checkpoints in it than in that one ({} of {})",
-            now.seq.unwrap_or(0),
-            then.seq.unwrap_or(0)
-        )),
-        (0, _, _) if is_behind => {
-            other("its counter of commits is behind, and none of its other pages was ever copied".to_owned())
-        }
-        (0, _, _) if !is_same_file && !kin.has_last => {
-            other("it is another file, and nothing of what was copied last is in it".to_owned())
-        }
-        (0, _, _) => written,
-        // No older copy has what came after it, and who writes again what was there once does so in few pages.
-        (_, _, 1..)
-            if is_same_file
-                && !is_behind
-                && short.is_none()
-                && !kin.first
-                && (older <= FEW || older <= unknown + newer) =>
-        {
-            written
-        }
-        (_, _, 1..) => mixed(),
-        // All that has changed since is as it was before.
-        (_, 0, 0) if is_made_of_it && older <= FEW => written,
-        (_, 0, 0) => FileState::Older(older),
-        (_, _, 0) if is_made_of_it && !is_backup && (older <= FEW || (is_ahead && older < unknown)) => {
-            written
-        }
-        (_, _, 0) => mixed(),
-    };
-    Ok((freshness, older))
 }
 
 /// Tells what a file is of whose copy only the files of the newest transactions are here; `None` where these do not tell.

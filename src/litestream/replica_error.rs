@@ -262,6 +262,7 @@ impl ReplicaError {
     }
 
     /// Says the next step.
+    #[expect(clippy::too_many_lines, reason = "one table of words")]
     pub fn hint(self) -> &'static str {
         match self {
             Self::Credentials => {

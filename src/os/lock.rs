@@ -3,15 +3,17 @@
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs::{File, Permissions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::byte_lock::{self, GUARD};
-use super::fd;
 use super::guarded::Guarded;
+use super::lock_file::{check_owner, is_lock, read};
 use super::open;
 use super::permit::{self, Folder};
+
+pub use super::lock_file::{held, held_by};
 
 /// A lock that lives as long as any process that it was given to ([`Lock::give`]), and else as long as this value: a child
 /// that has not become its program yet still has a copy of every descriptor, and would hold it for longer.
@@ -73,8 +75,6 @@ impl From<io::Error> for Refused {
     }
 }
 
-/// What each text in a lock begins with.
-const BEGINNING: &[u8; 4] = b"pid ";
 /// How often somebody may take the file away between its opening and its lock.
 const TRIES: u32 = 100;
 
@@ -274,57 +274,6 @@ impl Lock {
     }
 }
 
-/// Who a lock may belong to: this user, the databases' own, or the folder's, who may do anything there anyway.
-fn check_owner(folder: &Folder, file: &File) -> io::Result<()> {
-    let owner = file.metadata()?.uid();
-    let own = nix::unistd::Uid::effective().as_raw();
-    let theirs = permit::owner().map(|user| user.uid);
-    if owner == own || Some(owner) == theirs || owner == folder.metadata()?.uid() {
-        Ok(())
-    } else {
-        Err(io::Error::other(format!("it belongs to user {owner}")))
-    }
-}
-
-/// Whether this can be a lock that this user made: any other file of its may have come under that name.
-fn is_lock(file: &File) -> bool {
-    let is_empty = file.metadata().is_ok_and(|found| found.len() == 0);
-    is_empty || fd::read_at(file, 0).is_ok_and(|bytes| bytes == Some(*BEGINNING))
-}
-
-/// What is in a lock file. Rubbish in it still means that it is held.
-fn read(file: &File) -> String {
-    let mut bytes = Vec::new();
-    let _ = file.take(4096).read_to_end(&mut bytes);
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// What the holder of a lock has left in it; `None` where nobody holds it.
-pub fn held_by(path: &Path) -> Option<String> {
-    held(path).ok().flatten().map(|(text, _)| text)
-}
-
-/// The same with the file that it is in.
-///
-/// # Errors
-/// This user may not look: somebody may hold it.
-pub fn held(path: &Path) -> io::Result<Option<(String, std::fs::Metadata)>> {
-    let open = || {
-        let (folder, name) = Folder::of(path)?;
-        folder.open_file(name, false)
-    };
-    let file = match open() {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
-        // What is no file is no lock.
-        Err(_) => return Ok(None),
-    };
-    // The kernel's list does not tell of those in another container.
-    let found = file.metadata()?;
-    let is_held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-    Ok(is_held.then(|| (read(&file), found)))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -340,28 +289,6 @@ mod tests {
         drop(lock);
         assert!(Lock::acquire(&path, "pid 2").is_ok());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "pid 2");
-    }
-
-    #[test]
-    fn whether_one_is_held_that_may_not_be_read_is_unknown() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        assert!(held(&path).unwrap().is_none());
-        let lock = Lock::acquire(&path, "pid 1").unwrap();
-        assert!(held(&path).unwrap().is_some_and(|(text, _)| text == "pid 1"));
-        for folder_mode in [0o755, 0o600] {
-            std::fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
-            std::fs::set_permissions(dir.path(), Permissions::from_mode(folder_mode)).unwrap();
-            let path = path.clone();
-            // Root may read anything, but for a thread that opens files as another user (`setfsuid(2)`).
-            let seen = std::thread::spawn(move || {
-                nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
-                held(&path).map(|_| ()).map_err(|error| error.kind())
-            });
-            assert_eq!(seen.join().unwrap(), Err(io::ErrorKind::PermissionDenied));
-        }
-        std::fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).unwrap();
-        drop(lock);
     }
 
     #[test]

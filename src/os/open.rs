@@ -19,6 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
 use super::permit;
+use super::walk::Walk;
 use super::way::{self, Trusted};
 
 /// What is opened never holds anybody up, becomes nobody's terminal, and is passed on to no child by chance.
@@ -88,7 +89,7 @@ fn is_plain(at: BorrowedFd<'_>, path: &Path) -> bool {
         Ok(folder) => folder.join(path),
         Err(_) => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
     };
-    let Ok(mut walk) = permit::Walk::to(&whole) else { return false };
+    let Ok(mut walk) = Walk::to(&whole) else { return false };
     loop {
         match walk.step() {
             Ok(Some(_)) if walk.magic => return false,

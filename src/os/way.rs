@@ -12,7 +12,7 @@ use std::path::Path;
 use nix::sys::stat::FileStat;
 use nix::unistd::{Uid, User};
 
-use super::permit::Walk;
+use super::walk::Walk;
 use super::{open, user};
 
 /// Somebody who decides what stands under a path.

@@ -1,5 +1,6 @@
 //! The loop: the only `select!` of the program.
 
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -43,10 +44,6 @@ const LEFTOVERS: Duration = Duration::from_millis(10);
 /// # Errors
 /// Why the app could not be run.
 pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Failure> {
-    let os = |what: &str| {
-        let what = what.to_owned();
-        move |error: std::io::Error| Failure::new(ExitCode::LITESTREAM, format!("{what}: {error}"))
-    };
     crate::os::user::hide_from_others();
     if let Some(needs::Missing { what, hint }) = needs::missing() {
         let message = format!("this system has {what}");
@@ -71,50 +68,66 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
     LocalSet::new().block_on(&runtime, async {
         let signals = event::signals(signals).map_err(os("event loop"))?;
         tokio::task::spawn_local(log.go_on());
-        let folder = RuntimeFolder::make(&setup.runtime_roots, setup.user.as_ref())?
-            .with_socket(setup.socket.clone())?;
-        let source = folder.write_source(setup.configuration.as_deref());
-        source.map_err(os("the runtime folder"))?;
-        // Before any lock: what is named after a path that is none fails otherwise than the path itself.
-        (setup.faults)(Looked::Configured)?;
-        beforehand::refuse(&setup, &workplace)?;
-        let interrupted = || signals.get_ref().take().and_then(|received| stop_code(received.number));
-        let patience = setup.policy.stop_timeout * 2;
-        let locks = database_lock::lock_all(
-            &setup.dbs,
-            &folder.socket(),
-            &folder.keeper_socket(),
-            Source::Operator,
-            (patience, setup.on_lock),
-            interrupted,
-        )
-        .await?;
-        if let Some((_, failure)) =
-            database_lock::other_litestream(&Others::now(), (0..).map(Db).zip(&setup.dbs))
-        {
-            return Err(failure);
-        }
-        database_lock::make_watched(&setup.folders)?;
-        control_socket::check_free(&folder.socket()).await?;
-        let inputs = setup.inventory.generate(&folder.socket(), &[]);
-        folder.write_config(&inputs.config).map_err(os(&folder.config().display().to_string()))?;
-        let (outbox, inbox) = mpsc::unbounded_channel();
-        let runner = Runner {
-            binary: setup.binary.clone(),
-            user: setup.user.clone(),
-            children,
-            env: Rc::new(inputs.env),
-            inherit: Vec::new(),
-        };
-        keeper_socket::listen(&folder, outbox.clone())
-            .map_err(os(&folder.keeper_socket().display().to_string()))?;
-        let leases = lease::of(&setup, &locks, &runner, &folder)?;
-        let table = DatabaseTable::new(&setup.dbs, locks);
-        let mut world = World::new(setup, folder, table, (listening, workplace), runner, outbox);
-        world.write_elsewhere().map_err(os("runtime folder"))?;
-        world.leases = leases;
-        Driver::new(world).run(&signals, inbox).await
+        let (driver, inbox) = begin(setup, (listening, workplace), children, &signals).await?;
+        driver.run(&signals, inbox).await
     })
+}
+
+/// What the system said of this.
+fn os(what: &str) -> impl FnOnce(std::io::Error) -> Failure {
+    let what = what.to_owned();
+    move |error: std::io::Error| Failure::new(ExitCode::LITESTREAM, format!("{what}: {error}"))
+}
+
+/// Makes the folder of the run, takes the locks, and what else there has to be before anything is started.
+async fn begin(
+    setup: Setup,
+    (listening, workplace): (Vec<OwnedFd>, Workplace),
+    children: Children,
+    signals: &AsyncFd<Signals>,
+) -> Result<(Driver, mpsc::UnboundedReceiver<Message>), Failure> {
+    let folder =
+        RuntimeFolder::make(&setup.runtime_roots, setup.user.as_ref())?.with_socket(setup.socket.clone())?;
+    let source = folder.write_source(setup.configuration.as_deref());
+    source.map_err(os("the runtime folder"))?;
+    // Before any lock: what is named after a path that is none fails otherwise than the path itself.
+    (setup.faults)(Looked::Configured)?;
+    beforehand::refuse(&setup, &workplace)?;
+    let interrupted = || signals.get_ref().take().and_then(|received| stop_code(received.number));
+    let patience = setup.policy.stop_timeout * 2;
+    let locks = database_lock::lock_all(
+        &setup.dbs,
+        &folder.socket(),
+        &folder.keeper_socket(),
+        Source::Operator,
+        (patience, setup.on_lock),
+        interrupted,
+    )
+    .await?;
+    if let Some((_, failure)) = database_lock::other_litestream(&Others::now(), (0..).map(Db).zip(&setup.dbs))
+    {
+        return Err(failure);
+    }
+    database_lock::make_watched(&setup.folders)?;
+    control_socket::check_free(&folder.socket()).await?;
+    let inputs = setup.inventory.generate(&folder.socket(), &[]);
+    folder.write_config(&inputs.config).map_err(os(&folder.config().display().to_string()))?;
+    let (outbox, inbox) = mpsc::unbounded_channel();
+    let runner = Runner {
+        binary: setup.binary.clone(),
+        user: setup.user.clone(),
+        children,
+        env: Rc::new(inputs.env),
+        inherit: Vec::new(),
+    };
+    keeper_socket::listen(&folder, outbox.clone())
+        .map_err(os(&folder.keeper_socket().display().to_string()))?;
+    let leases = lease::of(&setup, &locks, &runner, &folder)?;
+    let table = DatabaseTable::new(&setup.dbs, locks);
+    let mut world = World::new(setup, folder, table, (listening, workplace), runner, outbox);
+    world.write_elsewhere().map_err(os("runtime folder"))?;
+    world.leases = leases;
+    Ok((Driver::new(world), inbox))
 }
 
 fn stop_code(number: i32) -> Option<ExitCode> {

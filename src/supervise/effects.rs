@@ -77,33 +77,34 @@ impl Driver {
                     tokio::task::spawn_local(asking);
                 }
             }
-            Action::Drain => {
-                // The last look may be a while ago.
-                self.look(true);
-                let written = self.world.discovery.written_outside();
-                self.turn(Turn::Draining { written });
-                self.world.databases.proofs.stop();
-                let all = self.world.databases.table.listed();
-                self.world.drain(self.world.discovery.drained_now(all));
-            }
+            Action::Drain => self.drain(),
             Action::CloseDrain => world.close_drain(),
             Action::Release => {
                 world.databases.released();
                 world.litestream.heard.unclean.set(false);
                 world.tree.tell_shim(&ToShim::Release);
             }
-            Action::KillLitestream => {
-                if !world.litestream.kill() {
-                    // What it is to copy was still being made ready: nobody is there whose end would come.
-                    let killed = Ended::Signal(nix::libc::SIGKILL);
-                    world.tell(Message::LitestreamReaped(world.litestream.launches(), killed));
-                }
+            // What it is to copy was still being made ready: nobody is there whose end would come.
+            Action::KillLitestream if !world.litestream.kill() => {
+                let killed = Ended::Signal(nix::libc::SIGKILL);
+                world.tell(Message::LitestreamReaped(world.litestream.launches(), killed));
             }
+            Action::KillLitestream => {}
             Action::Ready(ready) => world.notices.ready(ready),
             Action::Note(note) => world.note(&note),
             Action::Exit(code, cause) => return Some((code, cause)),
         }
         None
+    }
+
+    fn drain(&mut self) {
+        // The last look may be a while ago.
+        self.look(true);
+        let written = self.world.discovery.written_outside();
+        self.turn(Turn::Draining { written });
+        self.world.databases.proofs.stop();
+        let all = self.world.databases.table.listed();
+        self.world.drain(self.world.discovery.drained_now(all));
     }
 
     fn start(&mut self, running: Running) {

@@ -32,6 +32,7 @@ mod ledger;
 mod link;
 mod litestream;
 mod litestream_log;
+mod looks;
 mod loudness;
 mod manager;
 mod message;

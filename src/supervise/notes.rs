@@ -67,6 +67,7 @@ impl Names<'_> {
 }
 
 /// Writes one line.
+#[expect(clippy::too_many_lines, reason = "one table of words")]
 pub(super) fn log(note: &Note, names: &Names<'_>) {
     let app = &names.app;
     match note {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{Either, select};
 use tokio::io::BufReader;
 use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
 
 use super::litestream_log;
 use super::loudness::Loudness;
@@ -61,6 +63,19 @@ impl Default for Said {
 }
 
 impl Question {
+    /// How the program is started.
+    fn spawn(&self) -> Spawn<'_> {
+        Spawn {
+            own_group: true,
+            dies_with_parent: true,
+            user: self.user.as_ref(),
+            without_env: KEEPERS_OWN,
+            only_env: Some(&self.env),
+            cwd: self.cwd.as_deref(),
+            ..Spawn::default()
+        }
+    }
+
     /// Asks.
     ///
     /// # Errors
@@ -75,15 +90,6 @@ impl Question {
         if self.children.is_aborted() {
             return Err(failed("interrupted".into()));
         }
-        let spawn = Spawn {
-            own_group: true,
-            dies_with_parent: true,
-            user: self.user.as_ref(),
-            without_env: KEEPERS_OWN,
-            only_env: Some(&self.env),
-            cwd: self.cwd.as_deref(),
-            ..Spawn::default()
-        };
         let (program, args) = self.command.split_first().ok_or_else(|| failed("no command".into()))?;
         let not_started = |error| {
             let command = Command { argv: self.command.to_vec(), env: self.env.to_vec() };
@@ -91,27 +97,12 @@ impl Question {
             failed(format!("cannot be started: {refused}"))
         };
         let killed_before = oom::Count::now();
-        let spawned = spawn.start(program.as_ref(), args).map_err(not_started)?;
+        let spawned = self.spawn().start(program.as_ref(), args).map_err(not_started)?;
         let guard = Guard { children: &self.children, pid: spawned.pid };
         let ended = self.children.watch_one_shot(spawned.pid);
         event::became(spawned.verdict, fork::LIMIT.min(self.limit)).await.map_err(not_started)?;
         let log = tokio::task::spawn_local(pass_on(spawned.stderr, self.said.clone()));
-        let answer = async {
-            let mut answer = Gather::new(spawned.stdout, LONGEST + 1);
-            // Its end counts, and not its pipe's, which what it started may hold open.
-            let first = match select(ended, std::pin::pin!(answer.fill())).await {
-                Either::Left((ended, _)) => Ok(ended),
-                Either::Right(((), ended)) => Err(ended),
-            };
-            let ended = match first {
-                Ok(ended) => ended,
-                Err(_) if answer.is_full() => return None,
-                Err(ended) => ended.await,
-            };
-            let answer = answer.finish();
-            (answer.len() <= LONGEST).then(|| (ended.unwrap_or(Ended::Signal(nix::libc::SIGKILL)), answer))
-        };
-        let answered = tokio::time::timeout(self.limit, answer).await;
+        let answered = tokio::time::timeout(self.limit, gather(spawned.stdout, ended)).await;
         drop(guard);
         // Its last words; what holds the pipe on purpose does not hold this up.
         let _ = tokio::time::timeout(Duration::from_millis(100), log).await;
@@ -131,6 +122,23 @@ impl Question {
             }
         }
     }
+}
+
+/// Reads the answer until the program has ended, which counts, and not its pipe's end, which what it started may hold open. `None` for one
+/// that is too long.
+async fn gather(stdout: OwnedFd, ended: oneshot::Receiver<Ended>) -> Option<(Ended, Vec<u8>)> {
+    let mut answer = Gather::new(stdout, LONGEST + 1);
+    let first = match select(ended, std::pin::pin!(answer.fill())).await {
+        Either::Left((ended, _)) => Ok(ended),
+        Either::Right(((), ended)) => Err(ended),
+    };
+    let ended = match first {
+        Ok(ended) => ended,
+        Err(_) if answer.is_full() => return None,
+        Err(ended) => ended.await,
+    };
+    let answer = answer.finish();
+    (answer.len() <= LONGEST).then(|| (ended.unwrap_or(Ended::Signal(nix::libc::SIGKILL)), answer))
 }
 
 /// Nothing of it outlives the question.

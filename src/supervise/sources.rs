@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 
-use super::abandoned::Opened;
 use super::driver::{Driver, sender_name, signal_name};
 use super::folders;
 use super::lease::Held;
@@ -16,19 +15,11 @@ use super::round;
 use super::status;
 use super::wal;
 use crate::core::{Cause, Db, Ended, Event, ExitCode, NotStarted, Turn};
+use crate::error::Failure;
 use crate::foreign;
 use crate::os::signal::{self, Received, Sender, Signals};
 use crate::os::terminal::Terminal;
-use crate::os::{memory, permit, proc};
 use crate::shim::{Target, ToKeeper, ToShim};
-
-/// After so many looks the start has come to its end: most of the memory that it took is not needed again.
-const SETTLED: u32 = 5;
-
-/// Often at first: what an app starts it starts then. All processes are looked at, so it gets rare.
-fn is_turn(looks: u32) -> bool {
-    looks.is_power_of_two() || looks.is_multiple_of(64)
-}
 
 /// How long a process may take to die that has begun to.
 const DYING: Duration = Duration::from_millis(50);
@@ -125,14 +116,7 @@ impl Driver {
                 }
                 tracing::info!("{} runs as pid {pid}", self.world.tree.running_name());
             }
-            Some(ToKeeper::NotStarted(errno)) => {
-                let refused = self.world.tree.unstarted(errno);
-                let program = foreign::word(&refused.program.to_string_lossy());
-                self.world.notices.because(format!("{program}: {}", refused.why));
-                self.world.tree.take_terminal_back();
-                let kind = if refused.found { NotStarted::NotExecutable } else { NotStarted::NotFound };
-                self.handle(Event::AppNotStarted(kind));
-            }
+            Some(ToKeeper::NotStarted(errno)) => self.app_not_started(errno),
             Some(ToKeeper::Exited { code, left }) => self.app_ended(Ended::Code(code), left),
             Some(ToKeeper::Signaled { number, left }) => self.app_ended(Ended::Signal(number), left),
             Some(ToKeeper::TreeGone) => {
@@ -163,6 +147,15 @@ impl Driver {
                 self.handle(Event::ShimGone);
             }
         }
+    }
+
+    fn app_not_started(&mut self, errno: i32) {
+        let refused = self.world.tree.unstarted(errno);
+        let program = foreign::word(&refused.program.to_string_lossy());
+        self.world.notices.because(format!("{program}: {}", refused.why));
+        self.world.tree.take_terminal_back();
+        let kind = if refused.found { NotStarted::NotExecutable } else { NotStarted::NotFound };
+        self.handle(Event::AppNotStarted(kind));
     }
 
     fn app_ended(&mut self, how: Ended, left: u32) {
@@ -200,19 +193,11 @@ impl Driver {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one table of what each message is to the machine")]
     pub(super) fn take_message(&mut self, message: Message) {
         match message {
             Message::Event(Event::Restored) => self.restored(),
-            Message::Event(event) => {
-                if let Event::Confirmed { db, ok: true } = event {
-                    self.world.notices.confirmed(db);
-                    self.world.mark_beside(Some(db));
-                } else if event == Event::GateOpened {
-                    self.world.notices.gate_opened();
-                    self.world.mark_beside(None);
-                }
-                self.handle(event);
-            }
+            Message::Event(event) => self.happened(event),
             Message::Failed(event, cause, failure) => {
                 if cause == Cause::Start {
                     self.tell_owed();
@@ -258,45 +243,12 @@ impl Driver {
                 self.went(db);
             }
             Message::Gone(..) => {}
-            Message::Emptied(launch, emptied) => {
-                // A stop meanwhile has given it up.
-                if launch == self.world.litestream.launches() && self.machine.moment().launches {
-                    match emptied {
-                        Ok(()) => self.start_litestream(),
-                        Err(failure) if failure.exit == ExitCode::UNAVAILABLE => {
-                            self.world.notices.damaged(failure);
-                            self.handle(Event::Damaged);
-                        }
-                        Err(failure) => self.not_launched(failure),
-                    }
-                }
-            }
+            Message::Emptied(launch, emptied) => self.emptied(launch, emptied),
             Message::NotConfirmed(db, reason) => self.world.notices.behind(db, reason),
-            Message::Prepared(Prepared { version, missing, inspected, whole }) => {
-                self.world.databases.prepared(inspected, whole);
-                let event = Event::Prepared { restore: !missing.is_empty(), confirms: version.confirms() };
-                self.world.litestream.version = version;
-                if self.world.discovery.question.is_some() && !version.confirms() {
-                    tracing::warn!(
-                        "litestream {version} takes in no database while it runs: the resolver is asked at the start only"
-                    );
-                }
-                self.world.restores.miss(missing);
-                self.tell_owed();
-                self.handle(event);
-            }
+            Message::Prepared(prepared) => self.prepared(prepared),
             Message::Answered(answer) => self.answered(answer),
             Message::Admitted(admissions) => self.admitted(admissions),
-            Message::LookedAt(db, number, result) => {
-                let lock = self.world.discovery.outside.done(number);
-                let result = match (result, lock) {
-                    (Ok(()), Some(lock)) => Ok(lock),
-                    // It was stopped, and is another's by now.
-                    (Ok(()), None) => return,
-                    (Err(failure), _) => Err(failure.into()),
-                };
-                self.turn(Turn::LookedAt { db, number, result });
-            }
+            Message::LookedAt(db, number, result) => self.looked_at(db, number, result),
             Message::Probed(db, number, result) => {
                 self.world.discovery.outside.done(number);
                 let result = result.map_err(Reason::from);
@@ -316,23 +268,73 @@ impl Driver {
             Message::Reload(asker) => self.reload(asker),
             Message::Status(asked) => self.tell_status(asked),
             Message::ReloadLate => round::report_late(&mut self.world, self.machine.moment()),
-            Message::NotLaunched(launch, failure) => {
-                if launch == self.world.litestream.launches() {
-                    self.world.litestream.gone();
-                    self.not_launched(failure);
-                }
+            Message::NotLaunched(launch, _) | Message::LitestreamReaped(launch, _)
+                if launch != self.world.litestream.launches() => {}
+            Message::NotLaunched(_, failure) => {
+                self.world.litestream.gone();
+                self.not_launched(failure);
             }
-            Message::LitestreamReaped(launch, how) => {
-                if launch == self.world.litestream.launches() {
-                    self.world.litestream.ended(how);
-                    // Else the shim has said so already.
-                    if self.world.litestream.pid().is_some() {
-                        self.note_end_of_litestream(how);
-                    }
-                    self.litestream_ended(how == Ended::Code(0));
+            Message::LitestreamReaped(_, how) => {
+                self.world.litestream.ended(how);
+                // Else the shim has said so already.
+                if self.world.litestream.pid().is_some() {
+                    self.note_end_of_litestream(how);
                 }
+                self.litestream_ended(how == Ended::Code(0));
             }
         }
+    }
+
+    fn happened(&mut self, event: Event) {
+        if let Event::Confirmed { db, ok: true } = event {
+            self.world.notices.confirmed(db);
+            self.world.mark_beside(Some(db));
+        } else if event == Event::GateOpened {
+            self.world.notices.gate_opened();
+            self.world.mark_beside(None);
+        }
+        self.handle(event);
+    }
+
+    /// The WALs are as Litestream wants them, or why not.
+    fn emptied(&mut self, launch: u64, emptied: Result<(), Failure>) {
+        // A stop meanwhile has given it up.
+        if launch != self.world.litestream.launches() || !self.machine.moment().launches {
+            return;
+        }
+        match emptied {
+            Ok(()) => self.start_litestream(),
+            Err(failure) if failure.exit == ExitCode::UNAVAILABLE => {
+                self.world.notices.damaged(failure);
+                self.handle(Event::Damaged);
+            }
+            Err(failure) => self.not_launched(failure),
+        }
+    }
+
+    fn prepared(&mut self, Prepared { version, missing, inspected, whole }: Prepared) {
+        self.world.databases.prepared(inspected, whole);
+        let event = Event::Prepared { restore: !missing.is_empty(), confirms: version.confirms() };
+        self.world.litestream.version = version;
+        if self.world.discovery.question.is_some() && !version.confirms() {
+            tracing::warn!(
+                "litestream {version} takes in no database while it runs: the resolver is asked at the start only"
+            );
+        }
+        self.world.restores.miss(missing);
+        self.tell_owed();
+        self.handle(event);
+    }
+
+    fn looked_at(&mut self, db: Db, number: u64, result: Result<(), Failure>) {
+        let lock = self.world.discovery.outside.done(number);
+        let result = match (result, lock) {
+            (Ok(()), Some(lock)) => Ok(lock),
+            // It was stopped, and is another's by now.
+            (Ok(()), None) => return,
+            (Err(failure), _) => Err(failure.into()),
+        };
+        self.turn(Turn::LookedAt { db, number, result });
     }
 
     fn tell_status(&self, asked: StatusAsked) {
@@ -366,91 +368,6 @@ impl Driver {
         self.handle(Event::LitestreamEnded { clean });
     }
 
-    /// Looks at the databases, as is done once a second while the app runs.
-    pub(super) fn look_again(&mut self) {
-        self.look(false);
-        self.world.databases.follow(&self.world.runner);
-        if self.machine.moment().runs {
-            self.world.prove();
-            self.world.see();
-            self.world.litestream.heard.snapshots.look(&self.world.runner);
-        }
-        let looks = self.world.databases.looked();
-        if is_turn(looks) {
-            // The app may have started a Litestream of its own, or somebody else has.
-            if let Some((db, failure)) = self.world.databases.doubled() {
-                self.world.notices.fail(Cause::Taken, failure);
-                self.handle(Event::Doubled(db));
-            }
-        }
-        if looks == SETTLED {
-            memory::trim();
-        }
-    }
-
-    /// Looks for what a process left that was just killed, before Litestream looks at it.
-    pub(super) fn scan_for_leftovers(&mut self) {
-        for (db, _) in self.world.databases.table.listed().iter() {
-            self.scan_for_orphans(*db);
-        }
-    }
-
-    fn scan_for_orphans(&mut self, db: Db) {
-        let is_ltx = self.world.litestream.version.is_ltx();
-        self.world.databases.scan_for_orphans(db, &self.world.runner, is_ltx);
-    }
-
-    pub(super) fn look(&mut self, last: bool) {
-        let looked = permit::theirs(|| {
-            self.poll_files(last);
-            Ok(())
-        });
-        if let Err(error) = looked {
-            tracing::error!("the databases cannot be looked at: {error}");
-        }
-        self.scan_folders();
-        // Whatever was renamed is there by its new name now.
-        for event in self.world.databases.scan_for_abandoned(self.world.tree.shim_pid()) {
-            self.handle(event);
-        }
-    }
-
-    fn poll_files(&mut self, last: bool) {
-        for (db, failure) in self.world.databases.check_locks(&self.world.folder) {
-            self.world.notices.fail(Cause::Taken, failure);
-            self.handle(Event::LockLost(db));
-        }
-        let litestream = self.world.litestream.pid();
-        let mut suspects = self.world.databases.suspects.all();
-        let has_open = |file| litestream.and_then(|pid| proc::has_open_file(pid, file)).unwrap_or(true);
-        // A whole folder may be gone: they are looked for once.
-        let (shim, mut opened) = (self.world.tree.shim_pid(), None);
-        for event in self.world.databases.watch.look(has_open, last) {
-            if let Event::Changed(db) = event {
-                suspects.push(db);
-                self.world.databases.follows.changed(db, Instant::now());
-            }
-            // The app could not write to it any more: the launch finds it gone.
-            if let Event::Replaced(db) = event
-                && self.machine.moment().relaunches
-                && self.world.databases.has_gone(db, &self.world.setup.folders)
-            {
-                continue;
-            }
-            if let Event::Unregistered { db, .. } = event {
-                let opened = opened.get_or_insert_with(|| Opened::below(shim));
-                self.file_went(db, opened);
-            }
-            self.handle(event);
-        }
-        for db in suspects {
-            self.scan_for_orphans(db);
-        }
-        for db in self.world.discovery.written_outside() {
-            self.handle(Event::Changed(db));
-        }
-    }
-
     /// What could be restored is there.
     pub(super) fn restored(&mut self) {
         let lost = folders::not_restored(&self.world);
@@ -465,36 +382,6 @@ impl Driver {
                 self.take_message(Message::Failed(Event::RestoreFailed(failure.exit), Cause::Start, failure))
             }
             None => self.handle(Event::Restored),
-        }
-    }
-
-    /// The file of such a database was deleted.
-    pub(super) fn file_went(&mut self, db: Db, opened: &Opened) {
-        self.world.discovery.folders.scan_soon();
-        let (path, replica) = self.world.place_of(db);
-        tracing::warn!(
-            "{path} was deleted or moved, and is not replicated any more; what was on {replica} stays there"
-        );
-        self.world.databases.went(db, opened);
-        self.turn(Turn::Forgotten(db));
-    }
-
-    /// One that comes and goes is gone: it is waited for no more, and asked about again with the rest of its source.
-    pub(super) fn went(&mut self, db: Db) {
-        // What a folder has is whoever's who puts it there; what a resolver has named is the app's.
-        let event = if self.world.databases.is_said(db) {
-            Event::Removed(db)
-        } else {
-            Event::Unregistered { db, ok: true }
-        };
-        self.file_went(db, &Opened::below(self.world.tree.shim_pid()));
-        self.handle(event);
-    }
-
-    /// Takes in what has appeared in the folders.
-    pub(super) fn scan_folders(&mut self) {
-        if self.machine.moment().finds {
-            folders::scan(&mut self.world).into_iter().for_each(|turn| self.turn(turn));
         }
     }
 }

@@ -29,6 +29,7 @@ pub(super) enum Next {
 }
 
 /// Does what was decided; what is to be told of it. The looks that begin together share what `others` there are.
+#[expect(clippy::too_many_lines, reason = "one table of what is done for each step")]
 pub(super) fn take(world: &mut World, step: Step<Tenant>, others: &mut Option<Rc<Others>>) -> Vec<Next> {
     match step {
         Step::Tell(event) => return vec![Next::Event(event)],
@@ -76,30 +77,9 @@ pub(super) fn take(world: &mut World, step: Step<Tenant>, others: &mut Option<Rc
             }
         }
         Step::RegisterAgain(db, before) => world.register_again(db, before.named),
-        Step::Came(db) => {
-            let (path, replica) = world.place_of(db);
-            tracing::info!("replicating {path} -> {replica}");
-            folders::warn_of_a_backup(world, db);
-            world.databases.watch_too(db, &world.setup.folders);
-            world.discovery.abort_registration(db);
-            world.discovery.rounds.said.remove(&path);
-        }
+        Step::Came(db) => came(world, db),
         Step::Drain(db) => world.drain_too(db),
-        Step::Went { db, given_up } => {
-            let (path, replica) = world.place_of(db);
-            let exists = world.databases.table.get(db).is_some_and(|database| database.exists());
-            if given_up && exists {
-                world.discovery.rounds.refuse(&path, too_late(&path));
-            } else if given_up {
-                tracing::info!("{path}: not taken in, since it is named no more");
-            } else if exists {
-                tracing::info!("{path} is on {replica}, and not replicated any more");
-            }
-            world.discovery.rounds.said.remove(&path);
-            if !exists {
-                world.databases.went(db, &Opened::below(world.tree.shim_pid()));
-            }
-        }
+        Step::Went { db, given_up } => went(world, db, given_up),
         Step::LetGo(db) => {
             world.discovery.abort_registration(db);
             world.databases.let_go(db);
@@ -133,6 +113,31 @@ pub(super) fn take(world: &mut World, step: Step<Tenant>, others: &mut Option<Rc
         Step::Removed(tenant) => world.discovery.rounds.report.remove(tenant.path()),
     }
     Vec::new()
+}
+
+fn came(world: &mut World, db: Db) {
+    let (path, replica) = world.place_of(db);
+    tracing::info!("replicating {path} -> {replica}");
+    folders::warn_of_a_backup(world, db);
+    world.databases.watch_too(db, &world.setup.folders);
+    world.discovery.abort_registration(db);
+    world.discovery.rounds.said.remove(&path);
+}
+
+fn went(world: &mut World, db: Db, given_up: bool) {
+    let (path, replica) = world.place_of(db);
+    let exists = world.databases.table.get(db).is_some_and(|database| database.exists());
+    if given_up && exists {
+        world.discovery.rounds.refuse(&path, too_late(&path));
+    } else if given_up {
+        tracing::info!("{path}: not taken in, since it is named no more");
+    } else if exists {
+        tracing::info!("{path} is on {replica}, and not replicated any more");
+    }
+    world.discovery.rounds.said.remove(&path);
+    if !exists {
+        world.databases.went(db, &Opened::below(world.tree.shim_pid()));
+    }
 }
 
 /// What a Litestream reads that is to know this one, and all that the configuration has itself.

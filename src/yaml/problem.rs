@@ -114,3 +114,6 @@ impl YamlProblem {
         }
     }
 }
+
+/// Where a problem is: line and column from 1, in characters, and what is wrong.
+pub type Located = (usize, usize, YamlProblem);

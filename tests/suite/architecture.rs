@@ -481,7 +481,7 @@ fn the_keeper_has_no_command_of_the_standard_library() {
 }
 
 /// Where the driver is: its loop, what happens, what was decided, and one asking of the sources.
-const DRIVER: &[&str] = &["driver", "effects", "round", "sources"];
+const DRIVER: &[&str] = &["driver", "effects", "looks", "round", "sources"];
 
 #[test]
 fn the_machine_is_reached_by_the_driver_alone() {

@@ -22,6 +22,7 @@ pub(super) fn of_finding(finding: &Finding) -> Lint {
     lint.at(finding.line, finding.column).hint(finding.hint())
 }
 
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn rule_of(problem: &Problem) -> &'static Rule {
     match problem {
         Problem::Unreadable { .. } => UNREADABLE,

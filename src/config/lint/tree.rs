@@ -173,6 +173,7 @@ impl Tree<'_> {
     }
 
     /// Settings whose value matters beyond its type.
+    #[expect(clippy::too_many_lines, reason = "one table of values and words")]
     fn particular(&self, section: Section, key: Key, value: &Node) -> Option<Lint> {
         let text = value.as_str()?;
         let shown = clipped(text);

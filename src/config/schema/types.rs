@@ -51,16 +51,10 @@ fn check<'a>(entry: KeyValue<'a>, key: Key, series: Series, found: &mut Vec<(&'a
     let out_of_range = |expected| Problem::OutOfRange { key: key.name, kind: key.kind, expected };
     let text = value.as_str();
     let is_right = match key.kind {
-        // An empty one means no URL.
-        Type::Text
-            if key.name == "heartbeat-url" && text.is_some_and(|url| !url.is_empty() && !is_http(url)) =>
-        {
-            return found.push((value, Problem::HeartbeatUrl));
-        }
-        Type::Text if key.name == "addr" && text.is_some_and(|addr| !addr.is_empty() && !has_port(addr)) => {
-            return found.push((value, Problem::NoPort { key: key.name }));
-        }
-        Type::Text => text.is_some(),
+        Type::Text => match text.and_then(|text| wrong_text(text, key)) {
+            Some(problem) => return found.push((value, problem)),
+            None => text.is_some(),
+        },
         Type::Bool => value.as_bool().is_some(),
         Type::Int if is_number(value) => match limits(key.name) {
             (least, most, _) if is_integer(value, least, most) => true,
@@ -80,15 +74,7 @@ fn check<'a>(entry: KeyValue<'a>, key: Key, series: Series, found: &mut Vec<(&'a
         Type::Duration => match nanoseconds(value) {
             Some(duration) => {
                 let range = range(section, key.name).filter(|_| series == Series::V05);
-                let missed = range.filter(|range| !range.holds(duration));
-                match text.filter(|_| is_number(value) && duration != 0.0) {
-                    Some(text) => {
-                        let text = clipped(text);
-                        let is_taken = missed.is_none();
-                        found.push((value, Problem::BareDuration { key: key.name, text, is_taken }));
-                    }
-                    None => found.extend(missed.map(|range| (value, out_of_range(range.words())))),
-                }
+                found.extend(wrong_duration(value, key, duration, range).map(|problem| (value, problem)));
                 true
             }
             None if is_go_duration(value) => return found.push((value, out_of_range("at most 2562047h"))),
@@ -109,20 +95,40 @@ fn check<'a>(entry: KeyValue<'a>, key: Key, series: Series, found: &mut Vec<(&'a
         // The name of a template.
         Type::Mapping(Section::Replica) => value.is_mapping() || text.is_some(),
         Type::Mapping(_) => value.is_mapping(),
-        Type::Mappings(inside) => match value.as_list() {
-            Some(items) => {
-                items.iter().for_each(|item| {
-                    found.extend(wrong_item(item, key, inside).map(|problem| (item, problem)))
-                });
-                true
-            }
-            None => false,
-        },
+        Type::Mappings(inside) => {
+            let items = value.as_list();
+            let wrong = |item| wrong_item(item, key, inside).map(|problem| (item, problem));
+            found.extend(items.into_iter().flatten().filter_map(wrong));
+            items.is_some()
+        }
         // `config::own` reads it, and says what is wrong with it.
         Type::Litekeeper => true,
     };
     if !is_right {
         found.push((value, wrong_type(value, key.name, key.kind)));
+    }
+}
+
+/// What is wrong with a text that has to have a form. An empty one means none.
+fn wrong_text(text: &str, key: Key) -> Option<Problem> {
+    match key.name {
+        "heartbeat-url" if !text.is_empty() && !is_http(text) => Some(Problem::HeartbeatUrl),
+        "addr" if !text.is_empty() && !has_port(text) => Some(Problem::NoPort { key: key.name }),
+        _ => None,
+    }
+}
+
+/// What is wrong with a duration, in nanoseconds: it has no unit, or is not in the range that its key has.
+fn wrong_duration(value: &Node, key: Key, duration: f64, range: Option<Range>) -> Option<Problem> {
+    let missed = range.filter(|range| !range.holds(duration));
+    match value.as_str().filter(|_| is_number(value) && duration != 0.0) {
+        Some(text) => {
+            let (text, is_taken) = (clipped(text), missed.is_none());
+            Some(Problem::BareDuration { key: key.name, text, is_taken })
+        }
+        None => {
+            missed.map(|range| Problem::OutOfRange { key: key.name, kind: key.kind, expected: range.words() })
+        }
     }
 }
 

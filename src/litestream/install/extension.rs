@@ -6,13 +6,15 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
+use super::candidate::{Candidate, obtain, stop_if};
 use super::error::Error;
+use super::oneshot;
+use super::options::{InstallOptions, Installed, Origin};
 use super::part::EXTENSION;
 use super::pins::{self, Platform};
-use super::{
-    Candidate, InstallOptions, Installed, Origin, Progress, Scratch, VERSION_LIMIT, checked, folder, obtain,
-    oneshot, own_folder, stop_if,
-};
+use super::place::{Scratch, folder, own_folder};
+use super::progress::Progress;
+use super::version::{VERSION_LIMIT, checked};
 use crate::os::{digest, open};
 
 /// Puts the extension of the wanted version into the wanted folder, beside Litestream.

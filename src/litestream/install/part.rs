@@ -80,6 +80,11 @@ fn extension_url(base: &str, version: &str, platform: Platform) -> Option<String
     })
 }
 
+/// The file's name.
+pub const BINARY: &str = LITESTREAM.name;
+/// The name of the extension's.
+pub const LIBRARY: &str = EXTENSION.name;
+
 #[cfg(test)]
 mod tests {
     use super::*;
