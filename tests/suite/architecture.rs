@@ -1,6 +1,7 @@
 //! Who may import whom, as ARCHITECTURE.md says it; and other house rules that a compiler does not know.
 
 mod circles;
+mod sizes;
 mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
