@@ -64,7 +64,7 @@ impl Default for Said {
 
 impl Question {
     /// How the program is started.
-    fn spawn(&self) -> Spawn<'_> {
+    fn as_spawn(&self) -> Spawn<'_> {
         Spawn {
             own_group: true,
             dies_with_parent: true,
@@ -97,7 +97,7 @@ impl Question {
             failed(format!("cannot be started: {refused}"))
         };
         let killed_before = oom::Count::now();
-        let spawned = self.spawn().start(program.as_ref(), args).map_err(not_started)?;
+        let spawned = self.as_spawn().start(program.as_ref(), args).map_err(not_started)?;
         let guard = Guard { children: &self.children, pid: spawned.pid };
         let ended = self.children.watch_one_shot(spawned.pid);
         event::became(spawned.verdict, fork::LIMIT.min(self.limit)).await.map_err(not_started)?;

@@ -1,6 +1,7 @@
 //! Who may import whom, as ARCHITECTURE.md says it; and other house rules that a compiler does not know.
 
 mod circles;
+mod sizes;
 mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -555,7 +556,8 @@ const OPENS_BY_ITSELF: &[(&str, &str, &str)] = &[
     ("os/open.rs", "fs::read(", "below /proc and /sys the kernel alone says what stands under a name"),
     ("os/oom_score.rs", "libc::open", "below /proc, and between fork and exec"),
     ("os/open.rs", "openat2(", "O_DIRECTORY: folders alone"),
-    ("os/permit.rs", "openat(", "O_PATH or O_DIRECTORY: folders alone"),
+    ("os/folder.rs", "openat(", "O_PATH or O_DIRECTORY: folders alone"),
+    ("os/walk.rs", "openat(", "O_PATH and O_DIRECTORY: folders alone"),
     ("os/dir.rs", "File::options", "O_PATH and O_DIRECTORY: a folder alone"),
     ("os/fd.rs", "fcntl::open(", "O_PATH of /proc/self/exe"),
     ("os/fd.rs", "File::options", "what this process has open already, by /proc/self/fd"),

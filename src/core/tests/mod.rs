@@ -7,15 +7,19 @@
 //! time: [`reconcile`] has its scenarios, and [`reconcile_properties`] those by chance.
 
 mod app;
+mod drain;
 mod lease;
 mod lineage;
 mod litestream;
 mod lives;
 mod membership;
+mod membership_ends;
 mod plan;
 mod processes;
 mod properties;
 mod reconcile;
+mod reconcile_ends;
+mod reconcile_folders;
 mod reconcile_properties;
 mod socket;
 mod sources;

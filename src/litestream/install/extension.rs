@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
-use super::candidate::{Candidate, obtain, stop_if};
+use super::candidate::{Got, obtain, stop_if};
 use super::error::Error;
 use super::oneshot;
 use super::options::{InstallOptions, Installed, Origin};
@@ -56,13 +56,13 @@ pub fn install_extension(
 
 /// Checks the pinned sum first: a library that is not the one we know is never loaded.
 fn verify(
-    candidate: &Candidate,
+    candidate: &Got,
     version: &str,
     known: Option<&'static str>,
     dir: &Path,
     cancel: &AtomicBool,
 ) -> Result<(), Error> {
-    let Candidate { path, origin, .. } = candidate;
+    let Got { path, origin, .. } = candidate;
     let unreadable = |source| folder(dir, source);
     candidate.refuse_other_machine(dir)?;
     if let Some(expected) = known {
