@@ -67,6 +67,7 @@ pub fn registrations(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::tests::sound;
 
     #[test]
     fn an_answer_is_a_list_or_has_one() {
@@ -87,6 +88,41 @@ mod tests {
             let error = parse_answer(rubbish).expect_err("rubbish");
             assert!(error.to_string().starts_with("resolver: "), "{error}");
             assert!(error.to_string().contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn databases_that_are_found_later_are_as_good() {
+        let text = "litekeeper: {resolver: {command: [x]}, replicas: {s3: {type: s3, bucket: b}}}\n\
+                    dbs: [{path: a.db, replica: s3}]";
+        let config = sound(text);
+        let places = |config: &Config| {
+            let replicas = config.databases().iter().flat_map(|database| &database.replicas);
+            replicas.map(|replica| replica.display.clone()).collect::<Vec<_>>()
+        };
+        let env = |name: &str| (name == "SECRET").then(|| "hunter2".to_owned());
+        let more = with_databases(
+            &config,
+            r#"[{"path": "t\/1.db", "replica": "s3"}, {"path": "2.db", "replica": {"template": "s3", "access_key_id": {"env": "SECRET"}}}]"#,
+            &env,
+        );
+        let more = more.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(places(&more), ["s3://b/a.db", "s3://b/1.db", "s3://b/2.db"]);
+        assert_eq!(places(&config), ["s3://b/a.db"]);
+        for (json, message) in [
+            ("oops", "resolver: its answer is no JSON (line 1, column 1)"),
+            ("[5]", "resolver: its answer is without a `path` in its entry 1"),
+            (
+                r#"[{"path": "x/a.db", "replica": "s3"}]"#,
+                "resolver: the databases `/srv/a.db` and `/srv/x/a.db` have the same replica, s3://b/a.db",
+            ),
+            (
+                r#"[{"path": "b.db", "replica": "s4"}]"#,
+                "resolver: the database `b.db` refers to the replica `s4`, which `litekeeper.replicas` does not define",
+            ),
+        ] {
+            let error = with_databases(&config, json, &env).expect_err(json);
+            assert_eq!(error.to_string(), message);
         }
     }
 }

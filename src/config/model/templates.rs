@@ -286,7 +286,6 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use crate::config::load::file::of_document;
-    use crate::config::load::named::with_databases;
     use crate::config::values::document::Document;
     use crate::config::values::options::LoadOptions;
     use crate::config::{Config, Error, Origin};
@@ -476,37 +475,6 @@ mod tests {
         assert!(config.databases().is_empty());
         for text in ["addr: x\n", "dbs:\n", "# none\n", ""] {
             assert_eq!(errors(text).0, "l.yml: no database is configured", "{text}");
-        }
-    }
-
-    #[test]
-    fn databases_that_are_found_later_are_as_good() {
-        let text = "litekeeper: {resolver: {command: [x]}, replicas: {s3: {type: s3, bucket: b}}}\n\
-                    dbs: [{path: a.db, replica: s3}]";
-        let config = read(text, &[]).unwrap_or_else(|error| panic!("{error}"));
-        let env = |name: &str| (name == "SECRET").then(|| "hunter2".to_owned());
-        let more = with_databases(
-            &config,
-            r#"[{"path": "t\/1.db", "replica": "s3"}, {"path": "2.db", "replica": {"template": "s3", "access_key_id": {"env": "SECRET"}}}]"#,
-            &env,
-        );
-        let more = more.unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(places(&more), ["s3://b/a.db", "s3://b/1.db", "s3://b/2.db"]);
-        assert_eq!(places(&config), ["s3://b/a.db"]);
-        for (json, message) in [
-            ("oops", "resolver: its answer is no JSON (line 1, column 1)"),
-            ("[5]", "resolver: its answer is without a `path` in its entry 1"),
-            (
-                r#"[{"path": "x/a.db", "replica": "s3"}]"#,
-                "resolver: the databases `/srv/a.db` and `/srv/x/a.db` have the same replica, s3://b/a.db",
-            ),
-            (
-                r#"[{"path": "b.db", "replica": "s4"}]"#,
-                "resolver: the database `b.db` refers to the replica `s4`, which `litekeeper.replicas` does not define",
-            ),
-        ] {
-            let error = with_databases(&config, json, &env).expect_err(json);
-            assert_eq!(error.to_string(), message);
         }
     }
 }
