@@ -1,7 +1,7 @@
 //! Which places are claimed for one machine alone before anything is believed of them: those of the configuration's databases, of its
 //! folders, and what the databases of a resolver have in common, as far as that is known before it names them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::prepare;
 use super::setup::Setup;
@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::inventory::{Entry, Named};
 use crate::litestream::database::{Database, LEASE};
 use crate::litestream::folder::{Backups, Folder};
-use crate::os::mount;
+use crate::os::{mount, permit};
 use crate::remote::Place;
 
 /// Why nobody can hold a place.
@@ -47,7 +47,8 @@ pub(super) fn all_in_common(setup: &Setup) -> impl Iterator<Item = Database> + '
 
 /// Whether a lock of this machine keeps a second keeper from it.
 fn is_local(db: &Database) -> bool {
-    db.replica_folder.as_ref().is_some_and(|folder| !mount::is_remote(folder))
+    let is_near = |folder: &PathBuf| permit::theirs(|| Ok(!mount::is_remote(folder))).unwrap_or(false);
+    db.replica_folder.as_ref().is_some_and(is_near)
 }
 
 /// Refuses `--lease strict` where it is plain that not all of these can have one; `common` is what the databases of a resolver have in

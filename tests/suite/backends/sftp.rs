@@ -64,7 +64,7 @@ pub fn start(world: &World) -> Backend {
         left: Some("/there/app/.litekeeper-check-"),
         read_only: Some(ReadOnly {
             at: Box::new(read_only),
-            hint: "check who may write there",
+            hint: "check who may read and write there",
             env: Vec::new(),
         }),
         stays: Some(2),

@@ -76,7 +76,7 @@ pub fn start(_: &World) -> Backend {
         left: None,
         read_only: Some(ReadOnly {
             at: Box::new(read_only),
-            hint: "check who may write there",
+            hint: "check who may read and write there",
             env: Vec::new(),
         }),
         stays: Some(0),
@@ -121,7 +121,7 @@ fn a_tenant_is_taken_to_no_place_that_cannot_be_written() {
     for entries in [vec![at("a", "closed/a")], vec![tenants.entry("a"), at("b", "closed/b")]] {
         answer(&entries);
         let ended = tenants.reload().expect_code(69).expect_log(": 403");
-        ended.expect_log("hint: check who may write there");
+        ended.expect_log("hint: check who may read and write there");
     }
     answer(&[at("a", "a"), at("b", "b")]);
     let ended = tenants.reload().expect_code(0);

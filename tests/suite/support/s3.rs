@@ -388,12 +388,15 @@ impl Drop for S3 {
     }
 }
 
-/// A socket at this address, beside one of ours that listens there.
+/// A socket at this address, beside one of ours that listens there. A port that the kernel chooses is one that nobody has: it would
+/// choose one that may be shared.
 fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
-    socket.set_reuseport(true)?;
+    let is_chosen = address.port() != 0;
+    socket.set_reuseport(is_chosen)?;
     socket.bind(address)?;
+    socket.set_reuseport(true)?;
     Ok(socket)
 }
 
