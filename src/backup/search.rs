@@ -64,8 +64,14 @@ pub struct Hole {
 }
 
 impl Hole {
+    /// That of a listing. A release that tells no levels lists what is not put together yet, and the rest is no hole.
+    pub fn listed(listing: &str) -> Option<Self> {
+        let tells_levels = ltx::listed(listing).all(|file| file.level.is_some());
+        Self::of(Span::listed(listing)).filter(|_| tells_levels)
+    }
+
     /// The one that these files have, by what they are called.
-    pub fn of(files: Vec<Span>) -> Option<Self> {
+    fn of(files: Vec<Span>) -> Option<Self> {
         let last = files.iter().map(|file| file.max).max()?;
         let reached = candidates(files).first().copied();
         (reached != Some(last)).then_some(Self { reached, last })
@@ -192,6 +198,10 @@ mod tests {
         assert_eq!(hole(&[(1, 3), (3, 3)]), None, "a snapshot covers what is gone");
         assert_eq!(hole(&[(1, 1), (3, 3)]), Some((Some(1), 3)));
         assert_eq!(hole(&[(2, 2), (3, 3)]), Some((None, 3)));
+        let line = "0000000000000002 0000000000000002 9 2026-11-25T21:24:18Z\n";
+        assert_eq!(Hole::listed(&format!("head\n{line}")), None, "the rest is not listed");
+        let all = Some(Hole { reached: None, last: 2 });
+        assert_eq!(Hole::listed(&format!("head\n0 {line}")), all);
         let told = Hole::of(spans(&[(1, 1), (3, 3)])).map(|hole| hole.to_string()).unwrap_or_default();
         assert!(
             told.ends_with(

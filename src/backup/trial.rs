@@ -153,7 +153,7 @@ impl Sample {
         let prefix = helper::TRIAL.trim_start_matches('.');
         let name = dir::temporary(prefix);
         let own = user::own_number();
-        let users = [Some(own), permit::owner().map(|user| user.uid)].map(|user| user.unwrap_or(own));
+        let users = [own, permit::owner().map_or(own, |user| user.uid)];
         let (folder, claim) = permit::theirs(|| {
             let folder = match within {
                 Some(within) => name.tempdir_in(within)?,

@@ -101,25 +101,51 @@ pub fn replicated(version: Version, listing: &str) -> Option<Position> {
     if version.is_ltx() {
         return ltx::listed(listing).map(|file| file.max).max().map(Position::Txid);
     }
-    newest_segment(listing.lines().skip(1).map(|line| line.split_ascii_whitespace().collect()))
+    newest_segment(listing)
 }
 
-/// Returns the last row of `replica generation index offset size created`, in decimal numbers and with
-/// times in UTC to the second (`wal.go` of 0.3.13); each row is a piece of a WAL that is not empty.
-fn newest_segment<'a>(rows: impl Iterator<Item = Vec<&'a str>>) -> Option<Position> {
-    let segment = |row: Vec<&'a str>| {
-        let [_, generation, index, offset, _, created] = row[..] else { return None };
-        Some((created, index.parse::<u64>().ok()?, offset.parse::<u64>().ok()?, generation))
-    };
-    let segments: Vec<_> = rows.filter_map(segment).collect();
-    let (_, index, start, generation) = *segments.iter().max()?;
-    let began = segments.iter().filter(|row| row.3 == generation).map(|row| row.0).min()?;
-    let is_earlier = |other: &str| segments.iter().filter(|row| row.3 == other).all(|row| row.0 < began);
-    let others = segments.iter().map(|row| row.3).filter(|other| is_earlier(other));
+/// A piece of a WAL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Segment<'a> {
+    created: &'a str,
+    index: u64,
+    offset: u64,
+    generation: &'a str,
+    replica: &'a str,
+}
+
+impl<'a> Segment<'a> {
+    /// Reads `replica generation index offset size created`, in decimal numbers and with times in UTC to the second (`wal.go` of
+    /// 0.3.13); each row is a piece that is not empty.
+    fn listed(listing: &'a str) -> Vec<Self> {
+        let rows = listing.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+        let read = |row: Vec<&'a str>| {
+            let [replica, generation, index, offset, _, created] = row[..] else { return None };
+            Some(Self {
+                created,
+                index: index.parse().ok()?,
+                offset: offset.parse().ok()?,
+                generation,
+                replica,
+            })
+        };
+        rows.filter_map(read).collect()
+    }
+}
+
+/// Returns where the newest piece of a listing ends.
+fn newest_segment(listing: &str) -> Option<Position> {
+    let segments = Segment::listed(listing);
+    let newest = *segments.iter().max()?;
+    let began =
+        segments.iter().filter(|one| one.generation == newest.generation).map(|one| one.created).min()?;
+    let is_earlier =
+        |other: &str| segments.iter().filter(|one| one.generation == other).all(|one| one.created < began);
+    let others = segments.iter().map(|one| one.generation).filter(|other| is_earlier(other));
     Some(Position::Wal {
-        generation: generation.to_owned(),
-        index,
-        offset: start.saturating_add(1),
+        generation: newest.generation.to_owned(),
+        index: newest.index,
+        offset: newest.offset.saturating_add(1),
         earlier: others.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect(),
     })
 }
@@ -128,25 +154,20 @@ fn newest_segment<'a>(rows: impl Iterator<Item = Vec<&'a str>>) -> Option<Positi
 /// or the beginning of one (`missing WAL index`, `missing initial wal segment` in replica.go of 0.3.13). Of the oldest index a
 /// retention may just have deleted a part.
 pub fn missing(listing: &str) -> Option<String> {
-    let rows = listing.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
-    let rows: Vec<_> = rows
-        .filter_map(|row| {
-            let [replica, generation, index, offset, _, created] = row[..] else { return None };
-            Some((created, (replica, generation), index.parse::<u64>().ok()?, offset.parse::<u64>().ok()?))
-        })
-        .collect();
-    let (_, newest, _, _) = *rows.iter().max_by_key(|row| (row.0, row.2))?;
+    let segments = Segment::listed(listing);
+    let newest = segments.iter().max()?;
+    let is_of_it = |one: &&Segment<'_>| (one.replica, one.generation) == (newest.replica, newest.generation);
     let mut starts = BTreeMap::new();
-    for (_, _, index, offset) in rows.iter().filter(|row| row.1 == newest) {
-        let first: &mut u64 = starts.entry(*index).or_insert(*offset);
-        *first = (*first).min(*offset);
+    for one in segments.iter().filter(is_of_it) {
+        let first: &mut u64 = starts.entry(one.index).or_insert(one.offset);
+        *first = (*first).min(one.offset);
     }
     let (oldest, _) = starts.pop_first()?;
     let indices = (oldest.saturating_add(1)..).zip(&starts);
     let lacks = indices
         .map(|(due, (index, start))| (due, due == *index && *start == 0))
         .find(|(_, is_there)| !is_there);
-    lacks.map(|(index, _)| format!("generation {}, index {index:08x}", newest.1))
+    lacks.map(|(index, _)| format!("generation {}, index {index:08x}", newest.generation))
 }
 
 /// What a restore would fetch (`restore -dry-run -json`).

@@ -12,7 +12,7 @@ use super::candidate::Candidate;
 use super::keeper::Running;
 use super::lists::File;
 use super::shown::{self, Lines};
-use crate::backup::search::{Hole, Span};
+use crate::backup::search::Hole;
 use crate::backup::{self, Apart};
 use crate::core::State;
 use crate::holder::Holder;
@@ -78,8 +78,8 @@ impl Row {
         }
     }
 
-    /// With what Litestream and the replica say, the one within `patience`, the other within `limit`; nothing is known here by which those of one that its keeper alone knows could be
-    /// asked.
+    /// With what Litestream and the replica say, the one within `patience`, the other within `limit`; nothing is known here by
+    /// which those of one that its keeper alone knows could be asked.
     pub(super) async fn looked_at(
         self,
         asker: &Asker,
@@ -324,9 +324,7 @@ pub(super) async fn backup_of(
     if version.is_ltx() {
         let text = backup::files(runner, config, &one.db, limit).await.map_err(shown)?;
         let files = File::listed(&text);
-        let spans = files.iter().map(|file| Span { min: file.min, max: file.max }).collect();
-        // A release that tells no levels lists what is not put together yet, and the rest is no hole.
-        let hole = Hole::of(spans).filter(|_| ltx::listed(&text).all(|file| file.level.is_some()));
+        let hole = Hole::listed(&text);
         let last = files.iter().map(|file| file.max).max();
         let newest = hole.map_or(last, |hole| hole.reached);
         // A restore begins with a file that begins with the first transaction.
