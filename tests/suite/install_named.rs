@@ -137,10 +137,15 @@ fn serve(answers: Vec<Vec<u8>>) -> (String, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let base = format!("http://{}", listener.local_addr().expect("an address"));
     let served = std::thread::spawn(move || {
+        let mut answered = Vec::new();
         for answer in answers {
             let mut stream = heard(&listener);
             // Who has what it wanted may be gone.
             let _ = stream.write_all(&answer);
+            // Nobody answers there again, and it stays open as long as a busy server leaves it.
+            if answer.starts_with(b"HTTP/1.1 302") {
+                answered.push(stream);
+            }
         }
     });
     (base, served)

@@ -166,6 +166,8 @@ fn send_body(url: &str, is_sure: bool, pieces: &SyncSender<Piece>) -> Result<(),
 fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .max_redirects(0)
+        // A server may close a connection that it has answered on, at any time; the next request has its own.
+        .max_idle_connections(0)
         .timeout_resolve(Some(CONNECT))
         .timeout_connect(Some(CONNECT))
         .timeout_recv_response(Some(SILENCE))
