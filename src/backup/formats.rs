@@ -54,14 +54,7 @@ pub async fn refuse(runner: &Runner, version: Version, db: &Database, limit: Dur
     if version.reads_both() {
         return Ok(());
     }
-    let found = if let Some(folder) = &db.replica_folder {
-        permit::theirs(|| in_folder(folder)).map_err(|error| error.to_string())
-    } else if let Some(place) = &db.place {
-        helper::formats(runner, place, limit.min(TRIAL)).await
-    } else {
-        // No client of ours gets there.
-        return Ok(());
-    };
+    let Some(found) = held(runner, db, limit).await else { return Ok(()) };
     let beside = match found {
         Ok(found) => beside(found, version.is_ltx()),
         Err(reason) => {
@@ -77,6 +70,15 @@ pub async fn refuse(runner: &Runner, version: Version, db: &Database, limit: Dur
         Other::Alone => Err(Error::OtherFormat { db, replica, held, running }),
         Other::Newer => Err(Error::NewerFormat { db, replica, held, running }),
     }
+}
+
+/// When the newest file of each series was written at a database's replica, or why nobody can tell; `None` where no client of ours gets
+/// there.
+pub async fn held(runner: &Runner, db: &Database, limit: Duration) -> Option<Result<Formats, String>> {
+    if let Some(folder) = &db.replica_folder {
+        return Some(permit::theirs(|| in_folder(folder)).map_err(|error| error.to_string()));
+    }
+    Some(helper::formats(runner, db.place.as_ref()?, limit.min(TRIAL)).await)
 }
 
 /// How long our own client is waited for.

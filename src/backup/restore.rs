@@ -209,6 +209,7 @@ impl Restorer {
         }
         if permit::theirs(|| output.symlink_metadata()).is_ok() {
             tell();
+            self.refuse_gap(db, &ran).await?;
         }
         Ok(position::restored(&ran.stdout))
     }

@@ -19,3 +19,4 @@ pub mod position;
 pub mod replica_error;
 pub mod restore_plan;
 pub mod version;
+pub mod wal;

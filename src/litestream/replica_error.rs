@@ -181,6 +181,12 @@ const WORDS: &[(ReplicaError, &[&str])] = &[
             "checksum mismatch",
             "ltx file corrupted",
             "mismatched page sizes",
+            // Of 0.3, the last by its library.
+            "missing WAL index",
+            "missing WAL segment",
+            "missing initial wal segment",
+            "wal segments out of order",
+            "lz4: ",
         ],
     ),
     // Of S3, Google's storage, Azure and WebDAV, some of it of who asks too often. Last, since the latter two say no more than a number.

@@ -36,6 +36,7 @@ mod exit_codes;
 mod foreign_bounds;
 mod foreign_text;
 mod found;
+mod gap;
 mod gate;
 mod given;
 mod guestbook;

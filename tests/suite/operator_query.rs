@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::install::archive;
 use crate::support::keeper::Keeper;
-use crate::support::litestream::{LATEST, back_up};
+use crate::support::litestream::{LATEST, OLD, back_up};
 use crate::support::operator::{backed_up, operator, printed, read};
 use crate::support::process::{Ended, Running};
 use crate::support::s3::S3;
@@ -159,6 +159,19 @@ fn what_writes_is_refused_and_nothing_is_written() {
         asked.expect_code(64);
         assert_eq!(counted(query(&world, "app.db")), json!([{"n": 10}]));
         assert_eq!(world.list(""), before);
+    }
+}
+
+#[test]
+fn what_the_old_litestream_has_written_is_told_at_once() {
+    for store in Store::all() {
+        let world = World::new();
+        backed_up(&world, &store, OLD);
+        for version in [LATEST, OLD] {
+            let asked = query(&world, "app.db").litestream(version).args(["--timeout", "1h", "SELECT 1"]);
+            let ended = asked.run().expect_code(69).expect_log("0.3").expect_log("`litekeeper restore");
+            assert_eq!(ended.log.lines().count(), 2, "{}", ended.log);
+        }
     }
 }
 

@@ -441,6 +441,21 @@ fn a_release_that_tells_no_txid_is_compared_with_what_is_there_now() {
 }
 
 #[test]
+fn a_litestream_that_hangs_says_nothing_of_its_replica() {
+    for store in Store::all() {
+        let world = World::new();
+        let unit = idle(&world, &store, LATEST);
+        says(&world, verify(&world), "in-sync");
+        let litestream = unit.litestream();
+        litestream.signal(Signal::SIGSTOP);
+        let one = says(&world, verify(&world).args(["--timeout", "3s"]), "inconclusive");
+        assert!(one["error"].as_str().is_some_and(|error| error.contains("within 3 s")), "{one}");
+        litestream.signal(Signal::SIGCONT);
+        unit.stop(0);
+    }
+}
+
+#[test]
 fn what_a_version_cannot_tell_is_one_line_with_the_one_that_can() {
     let world = World::new();
     let unit = idle(&world, &Store::Folder, OLD);

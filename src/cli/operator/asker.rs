@@ -27,6 +27,7 @@ use crate::litestream::database::Database;
 use crate::litestream::install;
 use crate::litestream::version::Version;
 use crate::os::children::Children;
+use crate::replica::helper::Formats;
 
 /// It, with a private folder for what it is told.
 pub(super) struct Asker {
@@ -142,6 +143,19 @@ impl Asker {
             }
         };
         listed.map_err(|error| failure(&error))
+    }
+
+    /// What a database's place holds of either series; `None` where nobody can tell.
+    pub(super) async fn held(
+        &self,
+        inventory: &Inventory,
+        one: &Candidate,
+        limit: Duration,
+    ) -> Option<Formats> {
+        let apart = self.apart(inventory, std::slice::from_ref(one)).ok()?;
+        let (_, env) = apart.get(&one.db.path)?;
+        let runner = Runner { env: env.clone(), ..self.runner.clone() };
+        backup::held_formats(&runner, &one.db, limit).await?.ok()
     }
 }
 

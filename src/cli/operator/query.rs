@@ -24,6 +24,7 @@ use crate::litestream::command::KEEPERS_OWN;
 use crate::os::children::Children;
 use crate::os::spawn::Spawn;
 use crate::os::{event, fd, fork, signal};
+use crate::replica::helper::Formats;
 use crate::secrets;
 use crate::vfs::access::{self, Access, Where};
 use crate::vfs::job::{Format, Job, Report, Step, Wrong};
@@ -164,11 +165,13 @@ impl Target {
             Some(how) => how,
             None => match select(&mut ended, pin!(self.look(&children, LOOK))).await {
                 Either::Left((how, _)) => how,
-                Either::Right((Look::Nothing, _)) if step(&report) == Step::Opening => {
+                Either::Right((found @ (Look::Nothing | Look::Generations), _))
+                    if step(&report) == Step::Opening =>
+                {
                     children.kill(pid);
                     // It says nothing that is not known.
                     let _ = ended.await;
-                    return Err(self.nothing());
+                    return Err(if let Look::Generations = found { self.old() } else { self.nothing() });
                 }
                 Either::Right((found, _)) => {
                     look = Some(found);
@@ -260,20 +263,32 @@ impl Target {
         let listed = async {
             let asker = Asker::start(opened, children.clone()).await.map_err(|_| None)?;
             if !asker.version.is_ltx() {
-                return Err(None);
+                return Ok(match asker.held(&inventory, one, limit).await {
+                    Some(Formats { ltx: None, generations: None }) => Look::Nothing,
+                    Some(Formats { ltx: None, generations: Some(_) }) => Look::Generations,
+                    Some(Formats { ltx: Some(_), .. }) => Look::Files,
+                    // Who reads no such files cannot say why there is no answer either.
+                    None => Look::Unknown(None),
+                });
             }
-            asker.list(&inventory, one, ("ltx", &[]), limit).await.map_err(Some)
+            let text = asker.list(&inventory, one, ("ltx", &[]), limit).await.map_err(Some)?;
+            Ok(if lists::File::listed(&text).is_empty() { Look::Nothing } else { Look::Files })
         };
-        match listed.await {
-            Ok(text) if lists::File::listed(&text).is_empty() => Look::Nothing,
-            Ok(_) => Look::Files,
-            Err(failure) => Look::Unknown(failure),
-        }
+        listed.await.unwrap_or_else(Look::Unknown)
     }
 
     fn nothing(&self) -> Failure {
         Failure::new(ExitCode::UNAVAILABLE, format!("replica {} holds no backup", self.place))
             .hint("is that the right place? a backup of Litestream 0.3 cannot be read this way: `litekeeper restore` can")
+    }
+
+    fn old(&self) -> Failure {
+        let message = format!(
+            "replica {} holds a backup of Litestream 0.3, which its extension cannot read",
+            self.place
+        );
+        Failure::new(ExitCode::UNAVAILABLE, message)
+            .hint("`litekeeper restore -o FILE` makes a file of it; a replica that litestream 0.5 goes on with can be asked")
     }
 
     fn judge(&self, how: Ended, report: Report, look: Option<Look>, job: &Job) -> Result<ExitCode, Failure> {
@@ -282,6 +297,7 @@ impl Target {
             (Ended::Code(0), ..) if report.lag.is_some() => Ok(ExitCode::of_app(1)),
             (Ended::Code(0), ..) => Ok(ExitCode::OK),
             (_, _, Some(Look::Nothing)) => Err(self.nothing()),
+            (_, _, Some(Look::Generations)) => Err(self.old()),
             (_, _, Some(Look::Unknown(Some(failure)))) => Err(nameless(failure)),
             (_, Some(wrong), _) => Err(explained(place, &wrong)),
             (Ended::Signal(libc::SIGALRM), None, _) => {
@@ -318,6 +334,8 @@ enum Look {
     Nothing,
     /// There is something.
     Files,
+    /// There is what Litestream 0.3 has written, and nothing else.
+    Generations,
     /// It cannot tell, for this reason, where there is a Litestream.
     Unknown(Option<Failure>),
 }

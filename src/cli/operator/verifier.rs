@@ -61,6 +61,8 @@ enum Asked {
     Confirmed(u64),
     /// Litestream says why it is not.
     Refused(String),
+    /// Litestream says nothing in time.
+    Silent(String),
 }
 
 /// How one try ended that did not end well.
@@ -239,7 +241,9 @@ impl Verifier {
         self.refuse_old(db, &asked, copied.txid)?;
         if row.is_some() && !restored.found {
             let why = match &asked {
-                Asked::Refused(why) => format!("litestream did not replicate it: {why}"),
+                Asked::Refused(why) | Asked::Silent(why) => {
+                    format!("litestream did not replicate it: {why}")
+                }
                 Asked::Confirmed(_) => "litestream says that it is there".to_owned(),
                 Asked::Nothing => format!("it was waited for {} s", began.elapsed().as_secs()),
             };
@@ -247,11 +251,12 @@ impl Verifier {
                 "{path}: a row that was just written is not in what {} restores to: {why}",
                 db.replica
             );
-            let hint = if matches!(asked, Asked::Refused(_)) { GOES_ON } else { ANEW };
-            let bad = Verdict::OutOfSync.because(what, hint);
             return Err(match asked {
-                Asked::Nothing => End::Again(bad),
-                Asked::Confirmed(_) | Asked::Refused(_) => End::For(bad),
+                Asked::Nothing => End::Again(Verdict::OutOfSync.because(what, ANEW)),
+                Asked::Confirmed(_) => End::For(Verdict::OutOfSync.because(what, ANEW)),
+                Asked::Refused(_) => End::For(Verdict::OutOfSync.because(what, GOES_ON)),
+                // It may be on its way, or never get there.
+                Asked::Silent(_) => End::For(Verdict::Inconclusive.because(what, GOES_ON)),
             });
         }
         if row.is_some() {
@@ -291,9 +296,8 @@ impl Verifier {
     async fn confirmed(&self, db: &Database, running: &Running) -> Result<Asked, Bad> {
         match control::confirm_soon(&running.socket, &db.path, self.timeout, &running.peers()).await {
             Ok(synced) => Ok(Asked::Confirmed(synced.txid)),
-            Err(error @ (control::Error::Refused { .. } | control::Error::Timeout(_))) => {
-                Ok(Asked::Refused(error.to_string()))
-            }
+            Err(error @ control::Error::Refused { .. }) => Ok(Asked::Refused(error.to_string())),
+            Err(error @ control::Error::Timeout(_)) => Ok(Asked::Silent(error.to_string())),
             Err(error @ (control::Error::Io(_) | control::Error::Rubbish)) => Err(Verdict::Inconclusive.because(
                 format!("{}: {}: {error}", db.path.display(), running.socket.display()),
                 "a Litestream before 0.5.9 confirms nothing; else its keeper is starting, is ending, or runs in another container: ask \
@@ -308,7 +312,7 @@ impl Verifier {
         let Some(there) = txid else { return Ok(()) };
         let wanted = match asked {
             Asked::Confirmed(txid) => *txid,
-            Asked::Nothing | Asked::Refused(_) => here,
+            Asked::Nothing | Asked::Refused(_) | Asked::Silent(_) => here,
         };
         let text = argv::txid_text;
         let (path, replica) = (db.path.display(), &db.replica);
@@ -318,11 +322,13 @@ impl Verifier {
                 text(there),
                 text(wanted)
             );
-            let bad = Verdict::OutOfSync.because(what, ANEW);
             return Err(match asked {
                 // A Litestream without a keeper may be about to copy it.
-                Asked::Nothing => End::Again(bad),
-                Asked::Confirmed(_) | Asked::Refused(_) => End::For(bad),
+                Asked::Nothing => End::Again(Verdict::OutOfSync.because(what, ANEW)),
+                Asked::Confirmed(_) | Asked::Refused(_) => End::For(Verdict::OutOfSync.because(what, ANEW)),
+                Asked::Silent(why) => {
+                    End::For(Verdict::Inconclusive.because(format!("{what}: {why}"), GOES_ON))
+                }
             });
         }
         if there > here {
@@ -464,8 +470,8 @@ const ANEW: &str = "look at what was done to the replica; a keeper that is start
 const GOES_ON: &str =
     "the keeper's litestream goes on trying: its log has the reason, `litekeeper status` how far it is";
 /// The next step where a file is damaged that the newest state does not need.
-const DAMAGED: &str = "look at what damaged it; bring the file back from a copy of the replica, or have litestream begin with a fresh copy: \
-                       stop the keeper, `litekeeper reset DB`, and start it again";
+const DAMAGED: &str = "look at what damaged it; bring the file back from a copy of the replica, or name another place for its replica: \
+                       a running keeper makes a fresh copy there, and this one keeps the times before the damage";
 /// The next step where both went their own ways.
 const PARTED: &str = "keep both, and find out which is right: `litekeeper run` compares them at its start, and `litekeeper ltx` (`wal` with litestream 0.3) lists what is there";
 
@@ -482,14 +488,14 @@ enum Pages {
 /// A replica without a backup; a first one may be on its way where somebody waits for it.
 fn nothing(db: &Database, asked: &Asked, is_waited_for: bool) -> End {
     let why = match asked {
-        Asked::Refused(why) => format!(": {why}"),
+        Asked::Refused(why) | Asked::Silent(why) => format!(": {why}"),
         Asked::Confirmed(_) | Asked::Nothing => String::new(),
     };
     let what = format!("{}: {} holds no backup{why}", db.path.display(), db.replica);
     let bad = Verdict::NotRestorable.because(what, ANEW);
     match asked {
         Asked::Nothing if is_waited_for => End::Again(bad),
-        Asked::Nothing | Asked::Confirmed(_) | Asked::Refused(_) => End::For(bad),
+        Asked::Nothing | Asked::Confirmed(_) | Asked::Refused(_) | Asked::Silent(_) => End::For(bad),
     }
 }
 

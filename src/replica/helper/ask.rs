@@ -1,11 +1,13 @@
 //! The keeper's side: an order in memory that a process of its own inherits, and what it prints.
 
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::order::{CANNOT, Formats, LockSaid, LockTask, Order, Put, Snapshot, Task};
+use super::order::{CANNOT, Formats, LockSaid, LockTask, Order, Pieces, Put, Segments, Snapshot, Task};
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::os::fd;
@@ -26,9 +28,13 @@ pub fn is_blind(reason: &str) -> bool {
 async fn ask<T: DeserializeOwned>(runner: &Runner, order: &Order, limit: Duration) -> Result<T, String> {
     let order = serde_json::to_vec(order).map_err(|error| error.to_string())?;
     let order = fd::memory(&order).map_err(|error| error.to_string())?;
-    let args = ["__list".into(), fd::number(&order).to_string().into()];
-    let said = runner.ask_own(&args, vec![fd::number(&order)], limit).await?;
+    let (args, inherit) = (args(&order), vec![fd::number(&order)]);
+    let said = runner.ask_own(&args, inherit, limit).await?;
     serde_json::from_str(&said).map_err(|error| error.to_string())
+}
+
+fn args(order: &OwnedFd) -> [OsString; 2] {
+    ["__list".into(), fd::number(order).to_string().into()]
 }
 
 async fn ask_at<T: DeserializeOwned>(
@@ -101,6 +107,28 @@ pub async fn header(
 /// Why nobody can tell, in the server's words.
 pub async fn formats(runner: &Runner, place: &Place, limit: Duration) -> Result<Formats, String> {
     ask_at(runner, place, Task::Formats, limit).await
+}
+
+/// Sees whether the pieces of a WAL that a restore has put together go on where others end; `None` where no client of ours gets there.
+/// `limit` is time in which nothing is read.
+///
+/// # Errors
+/// Why nobody can tell, in the system's or the server's words.
+pub async fn segments(
+    runner: &Runner,
+    db: &Database,
+    segments: Segments,
+    limit: Duration,
+) -> Result<Option<Pieces>, String> {
+    let order = match (&db.replica_folder, &db.place) {
+        (Some(folder), _) => Order::SegmentsIn(folder.clone(), segments),
+        (None, Some(place)) => Order::SegmentsAt(place.clone(), segments),
+        (None, None) => return Ok(None),
+    };
+    let order = serde_json::to_vec(&order).map_err(|error| error.to_string())?;
+    let order = fd::memory(&order).map_err(|error| error.to_string())?;
+    let said = runner.ask_own_busy(&args(&order), vec![fd::number(&order)], limit).await?;
+    serde_json::from_str(&said).map(Some).map_err(|error| error.to_string())
 }
 
 /// Tells which transactions each of these places has files of, and what its mark says, in their order.

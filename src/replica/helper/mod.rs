@@ -17,6 +17,7 @@
 //! certificates  whose certificates are believed
 //! connect       why nobody answers
 //! webdav        removing a folder
+//! segments      whether the WAL that Litestream 0.3 restores has no gap
 //! folder        writing to a folder of this machine on trial
 //! sample        a database for a trial by Litestream
 //! ```
@@ -36,13 +37,14 @@ mod lock;
 mod order;
 mod s3;
 mod sample;
+mod segments;
 mod webdav;
 mod work;
 
-pub use ask::{formats, held, locks, mark, marks, sample, write};
+pub use ask::{formats, held, locks, mark, marks, sample, segments, write};
 pub use ask::{header, is_blind, list, look_at, reach, remove, remove_folder};
 pub use certificates::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
 pub use connect::DISTRUSTED;
-pub use order::{Formats, LockSaid, LockTask, Put};
+pub use order::{Formats, LockSaid, LockTask, Pieces, Put, Segments};
 pub use order::{Snapshot, TRIAL};
 pub use work::{carry_out, main};

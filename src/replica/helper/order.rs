@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::litestream::wal::Applied;
 use crate::remote::{Place, Webdav};
 
 /// The beginning of the name of a folder, or a file, that something is written to on trial.
@@ -27,6 +28,10 @@ pub(super) enum Order {
     Held(Vec<Place>),
     /// Read the marks of these places.
     Marks(Vec<Place>),
+    /// See whether the pieces of a WAL in a folder go on where others end.
+    SegmentsIn(PathBuf, Segments),
+    /// The same at a place on a server.
+    SegmentsAt(Place, Segments),
     /// Read or write the locks of these places.
     Locks(Vec<(Place, LockTask)>),
 }
@@ -53,6 +58,26 @@ pub(super) enum Task {
     Mark(Put),
     /// Tell what keeps a connection from being made, or what its server answers instead of a listing.
     Reach,
+}
+
+/// The pieces of a WAL of Litestream 0.3's that a restore has put together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segments {
+    /// Which ones.
+    pub applied: Applied,
+    /// None that is younger, in milliseconds since 1970.
+    pub until: Option<u64>,
+}
+
+/// What was seen of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pieces {
+    /// Each goes on where the one before ends.
+    Whole,
+    /// One does not, in Litestream's words.
+    Missing(String),
+    /// Nobody can tell without the key.
+    Encrypted,
 }
 
 /// A mark to be written.

@@ -36,7 +36,7 @@ pub(super) const AT_ONCE: usize = 16;
 /// ends here.
 const MOST: usize = 100_000;
 /// How often a request is tried again.
-const MOST_RETRIES: usize = 4;
+pub(super) const MOST_RETRIES: usize = 4;
 /// The level of single transactions.
 const TRANSACTIONS: u8 = 0;
 
@@ -79,7 +79,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    async fn open(place: &Place, max_retries: usize) -> Result<Self, String> {
+    pub(super) async fn open(place: &Place, max_retries: usize) -> Result<Self, String> {
         let store: Arc<dyn ObjectStore> = match place {
             Place::S3(place) => Arc::new(store(place, max_retries).await?),
             Place::Gcs(place) => Arc::new(gcs::store(place, max_retries)?),
@@ -345,7 +345,7 @@ fn held_of(spans: &mut Spans, name: &str) -> Held {
     Held::of(spans.remove(name).unwrap_or_default().into_iter())
 }
 
-fn path(prefix: &str) -> Result<Path, String> {
+pub(super) fn path(prefix: &str) -> Result<Path, String> {
     Path::parse(prefix).map_err(|error| error.to_string())
 }
 

@@ -1,0 +1,47 @@
+//! A WAL that Litestream 0.3 restores over a gap, without a word.
+
+use super::error::Error;
+use super::restorer::Restorer;
+use crate::litestream::command::Output;
+use crate::litestream::database::Database;
+use crate::litestream::wal::Said;
+use crate::replica::helper::{self, Pieces, Segments};
+
+impl Restorer {
+    /// Refuses what was restored where a piece of its WAL is missing: SQLite has read no further. Where nobody can tell, that is said.
+    pub(super) async fn refuse_gap(&self, db: &Database, restored: &Output) -> Result<(), Error> {
+        if self.version.is_ltx() {
+            return Ok(());
+        }
+        let seen = match Said::read(&restored.stderr) {
+            Some(Said::Nothing) => return Ok(()),
+            Some(Said::Applied(applied)) => {
+                let segments = Segments { applied, until: self.until() };
+                helper::segments(&self.runner, db, segments, self.timeout).await
+            }
+            None => Ok(None),
+        };
+        let why = match seen {
+            Ok(Some(Pieces::Whole)) => return Ok(()),
+            Ok(Some(Pieces::Missing(what))) => return Err(Error::refused(db, what)),
+            Ok(Some(Pieces::Encrypted)) => "its files are encrypted".to_owned(),
+            Ok(None) => "only litestream gets there".to_owned(),
+            Err(reason) if helper::is_blind(&reason) => reason,
+            Err(reason) => return Err(Error::refused(db, reason)),
+        };
+        tracing::warn!(
+            "{}: litestream {} does not see whether a piece of the WAL is missing, and nobody else can ({why}): look at \
+             whether its newest rows are there",
+            db.path.display(),
+            self.version
+        );
+        Ok(())
+    }
+
+    /// The time that was chosen, in milliseconds since 1970.
+    fn until(&self) -> Option<u64> {
+        let at = self.manner.point.iter().position(|option| option == "-timestamp")?;
+        let time: jiff::Timestamp = self.manner.point.get(at + 1)?.to_str()?.parse().ok()?;
+        u64::try_from(time.as_millisecond()).ok()
+    }
+}

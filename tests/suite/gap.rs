@@ -1,0 +1,114 @@
+//! A replica of Litestream 0.3 that lacks a piece of a WAL between two others: its own restore takes what is before for all.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use crate::support::app::App;
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{self, Backup, LATEST, OLD};
+use crate::support::operator::{operator, printed};
+use crate::support::s3::S3;
+use crate::support::sqlite;
+use crate::support::store::Store;
+use crate::support::wait::{DEADLINE, wait_until};
+use crate::support::world::World;
+
+/// The pieces of a replica's WAL, in order.
+fn pieces(world: &World, store: &Store) -> Vec<PathBuf> {
+    let generations = fs::read_dir(store.folder(world, "app").join("generations")).into_iter().flatten();
+    let mut pieces: Vec<PathBuf> = generations
+        .flatten()
+        .flat_map(|generation| fs::read_dir(generation.path().join("wal")).into_iter().flatten().flatten())
+        .map(|piece| piece.path())
+        // One that is being written has another end.
+        .filter(|piece| piece.extension().is_some_and(|end| end == "lz4"))
+        .collect();
+    pieces.sort_unstable();
+    pieces
+}
+
+/// Rows in six pieces of one WAL, of which the third one went an hour after those before it, and is gone; the configuration, how many rows
+/// there were, and a time at which none was missing.
+fn with_a_gap(world: &World, store: &Store) -> (PathBuf, usize, String) {
+    let config = world.config(&store.replica(world, "app").set("sync-interval", "100ms"));
+    sqlite::create(&world.db(), 10);
+    let running = litestream::replicate(world, OLD, &config);
+    for count in 1..=6 {
+        sqlite::insert(&world.db(), 30 * count);
+        wait_until("another piece of the WAL", DEADLINE, || pieces(world, store).len() as u64 >= count);
+    }
+    running.stop(0);
+    let now = SystemTime::now();
+    let hours = |hours: u64| now - Duration::from_secs(3600 * hours);
+    let all = pieces(world, store);
+    let is_of_one = |pair: &[PathBuf]| index_of(&pair[0]) == index_of(&pair[1]);
+    assert!(all.len() >= 6 && all.windows(2).all(is_of_one), "{all:?}");
+    let snapshots =
+        all[0].parent().and_then(|wal| Some(wal.parent()?.join("snapshots"))).expect("a generation");
+    for (n, file) in all.iter().enumerate() {
+        write_at(file, if n < 2 { hours(3) } else { hours(1) });
+    }
+    for snapshot in fs::read_dir(snapshots).expect("there is one").flatten() {
+        write_at(&snapshot.path(), hours(3));
+    }
+    fs::remove_file(&all[2]).expect("it is there");
+    let time = jiff::Timestamp::try_from(hours(2)).expect("a time").to_string();
+    (config, sqlite::count(&world.db()), time)
+}
+
+fn index_of(piece: &Path) -> String {
+    let name = piece.file_name().expect("a file").to_string_lossy();
+    name.split('_').next().expect("an index").to_owned()
+}
+
+fn write_at(file: &Path, time: SystemTime) {
+    fs::File::options().write(true).open(file).and_then(|file| file.set_modified(time)).expect("ours");
+}
+
+const MISSING: &str = "missing WAL segment: expected 0000000";
+
+#[test]
+fn no_app_starts_on_what_is_before_a_gap() {
+    for store in Store::all() {
+        let world = World::new();
+        let (config, rows, _) = with_a_gap(&world, &store);
+        // Of both releases the old one alone does not see it.
+        let short = Backup::Config(&config, &world.db()).restore(&world, OLD);
+        assert!(sqlite::count(&short) < rows);
+        Backup::Config(&config, &world.db()).try_restore(&world, LATEST, &world.path("whole")).expect_code(1);
+        fs::rename(world.db(), world.path("was.db")).expect("ours");
+        sqlite::remove(&world.db());
+        let app = App::new(&world.trace()).exit(0);
+        let keeper = Keeper::new(&world).litestream(OLD).config(&config).envs(S3::env()).app(app);
+        let ended = keeper.run().expect_code(69).expect_log(MISSING);
+        ended.expect_log("hint: `litekeeper restore -o FILE --timestamp TIME`");
+        assert!(world.trace().is_empty() && !world.db().exists());
+        assert!(
+            !world.list("").iter().any(|name| name.contains("-litekeeper-restore")),
+            "{:?}",
+            world.list("")
+        );
+    }
+}
+
+#[test]
+fn an_operator_is_told_of_a_gap_and_has_what_is_before() {
+    for store in Store::all() {
+        let world = World::new();
+        let (config, rows, before) = with_a_gap(&world, &store);
+        let command = |name: &str| operator(&world, name).litestream(OLD).config(&config);
+        let restored = command("restore").args(["-o", "new.db"]).run().expect_code(69);
+        restored.expect_log(MISSING);
+        assert!(!world.path("new.db").exists());
+        let drilled: Value = printed(command("drill"), 69);
+        assert_eq!(drilled["verdict"], "not-restorable", "{drilled}");
+        let verified: Value = printed(command("verify").arg("--read-only"), 69);
+        assert!(verified[0]["error"].as_str().is_some_and(|error| error.contains(MISSING)), "{verified}");
+        command("restore").args(["-o", "new.db", "--timestamp", &before]).run().expect_code(0);
+        let count = sqlite::count(&world.path("new.db"));
+        assert!(count > 10 && count < rows, "{count} of {rows}");
+    }
+}
