@@ -119,7 +119,16 @@ pub struct Database {
     pub restorable: Option<Restorable>,
     /// What came of looking whether its backup restores to it.
     #[serde(default)]
-    pub verified: Option<serde_json::Value>,
+    pub verified: Option<Verification>,
+}
+
+/// What came of a verification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// When it ended.
+    pub at: String,
+    /// `in-sync`, `out-of-sync` or `not-restorable`.
+    pub verdict: String,
 }
 
 /// From when to when something can be restored.

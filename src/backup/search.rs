@@ -67,12 +67,15 @@ impl Hole {
     /// That of a listing. A release that tells no levels lists what is not put together yet, and the rest is no hole.
     pub fn listed(listing: &str) -> Option<Self> {
         let tells_levels = ltx::listed(listing).all(|file| file.level.is_some());
-        Self::of(Span::listed(listing)).filter(|_| tells_levels)
+        let last = Span::listed(listing).iter().map(|file| file.max).max()?;
+        // What is shorter than an empty one is none.
+        let is_some = |size: &str| size.parse().is_ok_and(|size: u64| size >= ltx::HEADER as u64 + ltx::END);
+        let files = Span::sized(listing).filter(|(_, size)| is_some(size)).map(|(span, _)| span).collect();
+        Self::of(files, last).filter(|_| tells_levels)
     }
 
-    /// The one that these files have, by what they are called.
-    fn of(files: Vec<Span>) -> Option<Self> {
-        let last = files.iter().map(|file| file.max).max()?;
+    /// The one that these files have, by what they are called, where this is the last that is there.
+    fn of(files: Vec<Span>, last: u64) -> Option<Self> {
         let reached = candidates(files).first().copied();
         (reached != Some(last)).then_some(Self { reached, last })
     }
@@ -192,17 +195,24 @@ mod tests {
 
     #[test]
     fn what_is_behind_a_hole_is_told() {
-        let hole = |files| Hole::of(spans(files)).map(|hole| (hole.reached, hole.last));
-        assert_eq!(hole(&[]), None, "nothing is no hole");
+        let of = |files: &[(u64, u64)]| {
+            Hole::of(spans(files), files.iter().map(|(_, max)| *max).max().unwrap_or(0))
+        };
+        let hole = |files: &[(u64, u64)]| of(files).map(|hole| (hole.reached, hole.last));
         assert_eq!(hole(&[(1, 1), (2, 2), (3, 3)]), None);
         assert_eq!(hole(&[(1, 3), (3, 3)]), None, "a snapshot covers what is gone");
         assert_eq!(hole(&[(1, 1), (3, 3)]), Some((Some(1), 3)));
         assert_eq!(hole(&[(2, 2), (3, 3)]), Some((None, 3)));
-        let line = "0000000000000002 0000000000000002 9 2026-11-25T21:24:18Z\n";
+        let line = "0000000000000002 0000000000000002 900 2026-11-25T21:24:18Z\n";
         assert_eq!(Hole::listed(&format!("head\n{line}")), None, "the rest is not listed");
         let all = Some(Hole { reached: None, last: 2 });
         assert_eq!(Hole::listed(&format!("head\n0 {line}")), all);
-        let told = Hole::of(spans(&[(1, 1), (3, 3)])).map(|hole| hole.to_string()).unwrap_or_default();
+        let first = "0000000000000001 0000000000000001 0 2026-11-25T21:24:18Z\n";
+        assert_eq!(Hole::listed(&format!("head\n0 {first}0 {line}")), all, "it was emptied");
+        let first = first.replace(" 0 ", " 128 ");
+        assert_eq!(Hole::listed(&format!("head\n0 {first}0 {line}")), None);
+        assert_eq!(Hole::listed("head\n"), None, "nothing is no hole");
+        let told = of(&[(1, 1), (3, 3)]).map(|hole| hole.to_string()).unwrap_or_default();
         assert!(
             told.ends_with(
                 "ends with 0000000000000003, and what is after 0000000000000001 cannot be restored"

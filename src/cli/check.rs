@@ -30,8 +30,10 @@ use crate::inventory;
 use crate::litestream::command::Runner;
 use crate::litestream::folder::{Backups, Folder};
 use crate::os::children::Children;
+use crate::os::exec::Command;
 use crate::os::limit;
 use crate::os::permit;
+use crate::os::unstarted;
 use crate::os::user::{self, Identity};
 use crate::supervise::{Question, Said, refuse_apart, refuse_strict};
 use crate::yaml::Node;
@@ -213,11 +215,16 @@ impl Look<'_> {
     /// The app's folder, if it is another one, and its environment, as far as nothing is wrong with them.
     fn app(&mut self) -> (Option<Option<PathBuf>>, Option<Env>) {
         let (layers, cwd) = (&self.layers, self.options.cwd);
-        settle(&mut self.lints, layers, "before", settings::before(layers));
+        let before = settle(&mut self.lints, layers, "before", settings::before(layers));
         let folder = settle(&mut self.lints, layers, "cwd", settings::app_folder(layers, cwd));
         let variables = self.section.variables();
         let env = app_env::environment(process::environment(), layers, variables, &[], cwd);
-        (folder, settle(&mut self.lints, layers, "env_file", env))
+        let env = settle(&mut self.lints, layers, "env_file", env);
+        if let (Some(before), Some(folder), Some(env)) = (before, &folder, &env) {
+            let found = refuse_first(before, folder.as_deref(), env);
+            settle(&mut self.lints, layers, "before", found);
+        }
+        (folder, env)
     }
 
     async fn litestream(&self) -> check::FoundLitestream {
@@ -367,6 +374,19 @@ async fn ask(
     config::parse_answer(&answer).map_err(|error| {
         lint(check::RESOLVER, error.to_string()).hint("it has to print a JSON list of databases")
     })
+}
+
+/// Refuses a first one-shot command that is certain not to start, as `run` does. What comes after it, it may make.
+fn refuse_first(before: Vec<Vec<OsString>>, folder: Option<&Path>, env: &Env) -> Result<(), Failure> {
+    let Some(argv) = before.into_iter().next() else { return Ok(()) };
+    match unstarted::beforehand(&Command { argv, env: env.clone() }, folder) {
+        None => Ok(()),
+        Some(refused) => {
+            let program = foreign::word(&refused.program.to_string_lossy());
+            Err(Failure::new(ExitCode::CONFIG, format!("`{program}` cannot be started: {}", refused.why))
+                .hint("it is looked for in the PATH of the app, or relative to its folder"))
+        }
+    }
 }
 
 /// Whether there is a program of this name for the app, or for what runs in its place.

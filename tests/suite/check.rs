@@ -619,6 +619,20 @@ fn settings_of_the_section_that_cannot_be_used() {
 }
 
 #[test]
+fn a_first_command_that_run_does_not_find_is_found_here() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    let config = |before: &str| {
+        let text = fs::read_to_string(world.config(&world.replica())).expect("ours");
+        world.write("before.yml", &format!("{text}litekeeper: {{before: [{before}]}}\n"))
+    };
+    let ended = keeper(&world).config(&config("no-such-program --now")).run().expect_code(78);
+    assert!(ended.stdout.contains("`no-such-program` cannot be started"), "{}", ended.stdout);
+    // What comes after it, it may make.
+    keeper(&world).config(&config("env, no-such-program")).run().expect_code(0);
+}
+
+#[test]
 fn a_wrong_database_hides_nothing_of_the_others() {
     let text = "dbs:\n  - {path: a.db}\n  - {path: text.db, replica: {url: 's3://b/a'}}\n";
     let world = World::new();

@@ -71,6 +71,32 @@ fn is_time(value: &Value) -> bool {
 }
 
 #[test]
+fn what_came_of_the_last_verification_is_told() {
+    for store in Store::all() {
+        let world = World::new();
+        let running = quiet(&world, &store, LATEST, (3, ""));
+        let seen = || printed::<Value>(status(&world), 0)["databases"][0]["verified"].clone();
+        assert!(seen().is_null());
+        let verify = || operator(&world, "verify");
+        verify().run().expect_code(0);
+        let first = seen();
+        assert_eq!(first["verdict"], "in-sync", "{first}");
+        assert!(is_time(&first["at"]) && status(&world).run().stdout.contains("in-sync 20"), "{first}");
+        let holder = sqlite::open(&world.db());
+        holder.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes");
+        verify().run().expect_code(75);
+        drop(holder);
+        assert_eq!(seen(), first, "what told nothing takes the place of nothing");
+        running.stop(0);
+        // It is this user's to remember, and of no use to a database's folder.
+        let remembered = world.path(".local/state/litekeeper/verified.json");
+        assert!(remembered.is_file());
+        fs::write(&remembered, "{").expect("ours");
+        assert!(printed::<Value>(status(&world), 3)["databases"][0]["verified"].is_null());
+    }
+}
+
+#[test]
 fn without_a_keeper_the_files_and_the_replica_tell() {
     for version in [LATEST, OLD] {
         let world = World::new();
@@ -110,7 +136,6 @@ fn what_lies_behind_a_hole_in_the_replica_is_not_replicated() {
             }
         }
         let whole = printed::<Value>(status(&world), 0)["databases"][0].clone();
-        fs::remove_file(&last).expect("it is there");
         let holed = |seen: &Value| {
             let one = &seen["databases"][0];
             let txid = |name: &str| one[name].as_str().expect("a txid").to_owned();
@@ -120,6 +145,10 @@ fn what_lies_behind_a_hole_in_the_replica_is_not_replicated() {
             let to = |one: &Value| one["restorable"]["to"].as_str().expect("a time").to_owned();
             assert!(to(one) <= to(&whole), "{seen}");
         };
+        // Its name is there, and nothing else.
+        fs::write(&last, "").expect("it is there");
+        holed(&printed(status(&world), 1));
+        fs::remove_file(&last).expect("it is there");
         holed(&printed(status(&world), 1));
         let line = status(&world).arg("--nagios").run().expect_code(2).stdout;
         assert!(line.starts_with("LITEKEEPER CRITICAL - ") && line.contains("has a hole"), "{line}");
@@ -567,6 +596,7 @@ fn the_page_about_json_has_every_name() {
     let world = World::new();
     let running = quiet(&world, &Store::Folder, LATEST, (3, ""));
     let sync = Keeper::new(&world).command("sync").arg("--json").run().expect_code(0).stdout;
+    Keeper::new(&world).command("verify").run().expect_code(0);
     let mut printed = vec![
         ("status", printed::<Value>(status(&world), 0)),
         ("sync", serde_json::from_str(&sync).expect("JSON")),

@@ -11,6 +11,7 @@ use super::asker::{Asker, NAMELESS};
 use super::candidate::Candidate;
 use super::keeper::Running;
 use super::lists::File;
+use super::remembered::Remembered;
 use super::shown::{self, Lines};
 use crate::backup::search::Hole;
 use crate::backup::{self, Apart};
@@ -25,7 +26,7 @@ use crate::litestream::position::{self, Position};
 use crate::litestream::version::Version;
 use crate::os::permit;
 use crate::printer::Paint;
-use crate::status;
+use crate::status::{self, Verification};
 
 /// Litestream 0.3 copies once a second, and its times are whole seconds.
 const COPYING: SignedDuration = SignedDuration::from_secs(3);
@@ -52,11 +53,17 @@ pub(super) struct Row {
     lag: Option<Duration>,
     restorable: Option<(String, String)>,
     error: Option<String>,
+    verified: Option<Verification>,
 }
 
 impl Row {
     /// What the file system and its keeper tell, if it `has_keeper`.
-    pub(super) fn new(one: &Candidate, has_keeper: bool, said: Option<status::Database>) -> Self {
+    pub(super) fn new(
+        one: &Candidate,
+        has_keeper: bool,
+        said: Option<status::Database>,
+        remembered: &Remembered,
+    ) -> Self {
         let length = |path: &Path| permit::theirs(|| path.metadata()).ok().map(|found| found.len());
         let size = length(&one.db.path);
         Self {
@@ -75,6 +82,7 @@ impl Row {
             lag: None,
             restorable: None,
             error: None,
+            verified: remembered.verdict_of(&one.db.path),
         }
     }
 
@@ -261,7 +269,7 @@ impl Row {
             last_confirmed_at: self.last_confirmed_at().map(str::to_owned),
             error: self.error().map(str::to_owned),
             restorable: self.restorable.clone().map(|(from, to)| status::Restorable { from, to }),
-            verified: self.said.as_ref().and_then(|said| said.verified.clone()),
+            verified: self.verified.clone(),
         })
     }
 
@@ -275,7 +283,8 @@ impl Row {
         let (local, replicated) = (self.txid(), self.replicated_txid());
         let sizes = [shown::size(self.size), shown::size(self.wal)];
         let error = self.error().map(str::to_owned);
-        let rest = [local, replicated, lag, confirmed, restorable, error].map(shown::known);
+        let verified = self.verified.as_ref().map(|last| format!("{} {}", last.verdict, last.at));
+        let rest = [local, replicated, lag, confirmed, restorable, verified, error].map(shown::known);
         let first = [self.name().to_owned(), state.word().to_owned()];
         lines.add(paint, first.into_iter().chain(sizes).chain(rest));
     }
@@ -391,6 +400,7 @@ mod tests {
             replicated: Some(Position::Txid(there)),
             lag: None,
             restorable: None,
+            verified: None,
             error: None,
         };
         row.lag = row.lag(Path::new("/nowhere"));

@@ -13,6 +13,7 @@ use super::asker::Asker;
 use super::candidate::{self, Candidate};
 use super::keeper::{self, Running};
 use super::opened::Opened;
+use super::remembered::Remembered;
 use super::row::Row;
 use super::shown::{self, Lines};
 use super::told::{Answer, Told};
@@ -107,8 +108,9 @@ impl Seen {
         let (of_told, said) = Said::of(told);
         // Whose keeper says nothing may say as little itself.
         let patience = if said.silent.is_some() { args.timeout.min(SILENT) } else { args.timeout };
+        let remembered = Remembered::found();
         let row = |one: &Candidate, keeper: &Option<Holder>| {
-            Row::new(one, keeper.is_some() || one.is_told, said.of_database(one))
+            Row::new(one, keeper.is_some() || one.is_told, said.of_database(one), &remembered)
         };
         let look = |children| async {
             let asked = Asker::start(&opened, children).await;
@@ -190,6 +192,7 @@ impl Seen {
             ">LAG",
             "CONFIRMED",
             "RESTORABLE",
+            "VERIFIED",
             "ERROR",
         ]);
         self.databases.iter().for_each(|one| one.add_to(&mut lines, self.max_lag));

@@ -508,7 +508,7 @@ fn refuse_missing(db: &Database) -> Result<(), Bad> {
             "{}: the database is not there, so there is nothing to compare its backup with",
             db.path.display()
         ),
-        "`litekeeper run` restores it",
+        "`litekeeper run` restores it where there is a backup",
     ))
 }
 

@@ -3,6 +3,7 @@
 use super::args;
 use super::asker::Asker;
 use super::candidate;
+use super::remembered;
 use super::shown::{self, Lines};
 use super::turns::Turn;
 use super::verdict::{Verdict, Verified};
@@ -33,7 +34,9 @@ pub(in crate::cli) fn verify(args: &args::Verify) -> Result<ExitCode, Failure> {
         verifier.clean().await;
         Ok::<_, Failure>(all)
     })??;
-    report(args, &all, turn.map_or(Ok(()), Turn::over).err().as_ref())
+    let forgotten = turn.map_or(Ok(()), Turn::over).err();
+    remembered::remember(&all);
+    report(args, &all, forgotten.as_ref())
 }
 
 /// Prints what became of each, and ends with the worst, which `forgotten` is part of: that nobody knows whose turn is next.
