@@ -282,8 +282,7 @@ pub fn lock_text(bytes: &[u8]) {
     assert!(holder.pid.is_none_or(|pid| pid > 0), "{holder:?}");
     assert!(holder.keeper.as_ref().is_none_or(|keeper| keeper.is_absolute()), "{holder:?}");
     assert!(holder.socket.as_ref().is_none_or(|socket| socket.is_absolute()), "{holder:?}");
-    let path = PathBuf::from("/data/app.db");
-    let db = Database { meta: path.clone(), path, replica: String::new(), replica_folder: None, place: None };
+    let db = Database::at("/data/app.db".into());
     let refusal = holder.refusal(&db);
     assert!(!refusal.message.contains(foreign::is_obeyed) && refusal.message.len() <= foreign::LONGEST + 512);
     // What a keeper leaves is what the next one reads.

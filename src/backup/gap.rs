@@ -15,6 +15,8 @@ impl Restorer {
         }
         let seen = match Said::read(&restored.stderr) {
             Some(Said::Nothing) => return Ok(()),
+            // It may be from another one than the first.
+            Some(Said::Applied(_)) if db.is_on_several => Ok(None),
             Some(Said::Applied(applied)) => {
                 let segments = Segments { applied, until: self.until() };
                 helper::segments(&self.runner, db, segments, self.timeout).await
@@ -25,6 +27,7 @@ impl Restorer {
             Ok(Some(Pieces::Whole)) => return Ok(()),
             Ok(Some(Pieces::Missing(what))) => return Err(Error::refused(db, what)),
             Ok(Some(Pieces::Encrypted)) => "its files are encrypted".to_owned(),
+            Ok(None) if db.is_on_several => "it has several replicas".to_owned(),
             Ok(None) => "only litestream gets there".to_owned(),
             Err(reason) if helper::is_blind(&reason) => reason,
             Err(reason) => return Err(Error::refused(db, reason)),

@@ -223,6 +223,7 @@ impl WriteProbe {
             replica: self.replica.display.clone(),
             replica_folder: is_folder.then(|| PathBuf::from(&self.replica.display)),
             place: self.place(None),
+            is_on_several: false,
         }
     }
 

@@ -60,5 +60,6 @@ pub fn database(database: &config::Database) -> Database {
         replica: places.join(" and "),
         replica_folder: folder,
         place: database.place.clone(),
+        is_on_several: database.replicas.len() > 1,
     }
 }

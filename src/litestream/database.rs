@@ -23,13 +23,15 @@ pub struct Database {
     pub replica_folder: Option<PathBuf>,
     /// The same for a client of our own, if that can get there.
     pub place: Option<Place>,
+    /// These are the first of several (0.3).
+    pub is_on_several: bool,
 }
 
 impl Database {
     /// Makes one of which nothing is known but its file: its metadata is where Litestream has it by default.
     pub fn at(path: PathBuf) -> Self {
         let meta = hidden(&path, "-litestream");
-        Self { path, meta, replica: String::new(), replica_folder: None, place: None }
+        Self { path, meta, replica: String::new(), replica_folder: None, place: None, is_on_several: false }
     }
 
     /// Returns the place, if it is Litestream's client of S3 that puts its files there.

@@ -50,3 +50,31 @@ impl Follows {
         self.until.keys().copied().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_ones_are_followed_until_their_last_file_is_taken_in() {
+        let (kept, start) = (Duration::from_secs(8), Instant::now());
+        let mut follows = Follows::new(Some(kept));
+        let every = follows.every().expect("they are kept for a short time");
+        assert_eq!(every, kept / FOLLOWS);
+        follows.changed(Db(1), start);
+        assert_eq!(follows.due(start), [Db(1)]);
+        assert!(follows.due(start + every / 2).is_empty(), "not more often than that");
+        assert_eq!(follows.due(start + every), [Db(1)]);
+        assert_eq!(follows.due(start + kept), [Db(1)], "a change is copied a moment later");
+        assert!(follows.due(start + kept + LOOK).is_empty(), "all of it was taken in");
+    }
+
+    #[test]
+    fn what_is_kept_for_long_is_followed_by_confirmations_alone() {
+        for kept in [None, Some(OFTEN_ENOUGH), Some(OFTEN_ENOUGH * 5)] {
+            let mut follows = Follows::new(kept);
+            follows.changed(Db(1), Instant::now());
+            assert_eq!((follows.every(), follows.due(Instant::now())), (None, Vec::new()));
+        }
+    }
+}

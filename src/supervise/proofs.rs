@@ -71,3 +71,41 @@ pub(super) async fn prove(client: SyncClient, db: Db, database: Database) {
     }
     client.send(Message::Proved(db, began.elapsed()));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_runs_at_a_time_and_rests_for_ten_times_as_long() {
+        let (mut proofs, now) = (Proofs::default(), Instant::now());
+        proofs.due(Db(2));
+        proofs.due(Db(1));
+        assert_eq!(proofs.next(now), Some(Db(1)));
+        proofs.begin(Db(1), tokio::spawn(std::future::pending()));
+        assert_eq!(proofs.next(now), None, "one runs");
+        proofs.due(Db(1));
+        proofs.done(Db(1), Duration::from_secs(6), now);
+        assert_eq!(proofs.next(now), Some(Db(2)), "the first one rests");
+        proofs.forget(Db(2));
+        let rest = Duration::from_secs(60);
+        assert_eq!((proofs.next(now + rest / 2), proofs.next(now + rest)), (None, Some(Db(1))));
+        proofs.done(Db(1), Duration::from_millis(1), now);
+        assert_eq!((proofs.next(now + PAUSE / 2), proofs.next(now + PAUSE)), (None, Some(Db(1))));
+    }
+
+    #[tokio::test]
+    async fn one_that_runs_is_ended_for_what_cannot_wait() {
+        let mut proofs = Proofs::default();
+        let (ended, is_ended) = tokio::sync::oneshot::channel::<()>();
+        let proof = tokio::spawn(async move {
+            let _held = ended;
+            std::future::pending::<()>().await;
+        });
+        proofs.begin(Db(1), proof);
+        proofs.stop();
+        assert!(is_ended.await.is_err(), "what it held is gone");
+        proofs.due(Db(1));
+        assert_eq!(proofs.next(Instant::now()), Some(Db(1)), "and the next one may begin");
+    }
+}

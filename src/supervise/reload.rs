@@ -165,3 +165,50 @@ impl Asking {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_about_a_database_counts() {
+        let mut report = Report::default();
+        report.fail("a".to_owned(), "no answer".to_owned());
+        report.fail("a".to_owned(), Reason::from("it is locked".to_owned()).and(" by another"));
+        report.fail("b".to_owned(), "no answer".to_owned());
+        assert_eq!(report.exit_code, ExitCode::UNAVAILABLE.get());
+        let said: Vec<&str> = report.failed.iter().map(|failed| failed.reason.as_str()).collect();
+        assert_eq!(said, ["it is locked by another", "no answer"]);
+        report.add("a".to_owned());
+        assert_eq!(report.exit_code, ExitCode::UNAVAILABLE.get(), "b has failed still");
+        report.remove("b".to_owned());
+        assert_eq!((report.exit_code, report.failed.len()), (0, 0));
+        assert_eq!((report.added, report.removed), (vec!["a".to_owned()], vec!["b".to_owned()]));
+    }
+
+    #[test]
+    fn what_kept_all_from_being_asked_is_not_forgotten_for_one_that_came_true() {
+        let failure = Failure::new(ExitCode::CONFIG, "the answer is no list").hint("print one");
+        let mut report = Report::of_failure(&failure);
+        report.fail("a".to_owned(), "no answer".to_owned());
+        report.add("a".to_owned());
+        assert_eq!((report.exit_code, report.error.as_deref()), (78, Some("the answer is no list")));
+        let text = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report, "it travels as it is");
+    }
+
+    #[test]
+    fn who_asks_for_a_lock_hears_whether_it_is_this_keepers() {
+        let (sender, mut told) = oneshot::channel();
+        let now = Instant::now();
+        let asking = Asking::new(sender, Some(now), Some((1, 2)));
+        assert!(asking.is_late(now) && asking.holding() == Some((1, 2)));
+        asking.answer(Report::default());
+        assert!(told.try_recv().unwrap().holds);
+        let (sender, mut told) = oneshot::channel();
+        let asking = Asking::new(sender, None, Some((1, 2)));
+        assert!(!asking.is_late(now), "it waits as long as it takes");
+        asking.refuse();
+        assert!(!told.try_recv().unwrap().holds, "another keeper is meant");
+    }
+}

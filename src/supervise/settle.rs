@@ -462,16 +462,4 @@ pub(super) fn failures(errors: &[backup::Error]) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_disk_is_told_by_whoever_says_it() {
-        for error in [Errno::ENOSPC, Errno::EDQUOT] {
-            let error = std::io::Error::from(error);
-            assert!(is_full(&std::io::Error::new(error.kind(), format!("/x: {error}")).to_string()));
-        }
-        assert!(is_full("database or disk is full"));
-        assert!(!is_full("/x: Permission denied (os error 13)"));
-    }
-}
+mod tests;

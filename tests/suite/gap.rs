@@ -112,3 +112,21 @@ fn an_operator_is_told_of_a_gap_and_has_what_is_before() {
         assert!(count > 10 && count < rows, "{count} of {rows}");
     }
 }
+
+#[test]
+fn where_nobody_can_tell_that_is_said() {
+    let world = World::new();
+    with_a_gap(&world, &Store::Folder);
+    let [db, one, other] =
+        [world.db(), world.path("app"), world.path("other")].map(|path| path.display().to_string());
+    let text = format!(
+        "dbs:\n  - path: {db}\n    replicas:\n      - {{name: one, type: file, path: {one}}}\n      - {{name: other, type: file, path: {other}}}\n"
+    );
+    let config = world.write("two.yml", &text);
+    let restore = operator(&world, "restore").litestream(OLD).config(&config);
+    let ended = restore.args(["-o", "new.db", "--replica", "one"]).run().expect_code(0);
+    ended.expect_log(
+        "does not see whether a piece of the WAL is missing, and nobody else can (it has several replicas)",
+    );
+    assert!(world.path("new.db").exists());
+}
