@@ -109,7 +109,7 @@ fn a_file_that_is_not_what_was_left_is_refused_restored_or_gone_on_with_as_the_u
         (FileState::Other { why: why() }, asked),
     ] {
         let each = EACH.map(|rule| {
-            settled((rule, IfBehind::Refuse), Gate::Synced, Ok(Freshness::Current), Ok(file.clone()))
+            settled((rule, IfBehind::Refuse), Gate::Replicated, Ok(Freshness::Current), Ok(file.clone()))
         });
         assert_eq!(each, became, "{file:?}");
     }
@@ -122,27 +122,40 @@ fn a_backup_that_is_newer_or_another_ones_is_never_written_over_unasked() {
     let apart = || Freshness::Apart { replica: txid(7), first: None };
     let unrelated = || Freshness::Unrelated { replica: txid(7) };
     let file = || Ok(FileState::Current);
-    assert_eq!(EACH.map(|rule| settled((rule, IfBehind::Refuse), Gate::Synced, Ok(behind()), file())), asked);
+    assert_eq!(
+        EACH.map(|rule| settled((rule, IfBehind::Refuse), Gate::Replicated, Ok(behind()), file())),
+        asked
+    );
     // What goes on on top of another one's backup begins anew, and is looked at no further.
-    assert_eq!(EACH.map(|rule| settled((rule, IfBehind::Refuse), Gate::Synced, Ok(apart()), file())), asked);
+    assert_eq!(
+        EACH.map(|rule| settled((rule, IfBehind::Refuse), Gate::Replicated, Ok(apart()), file())),
+        asked
+    );
     // Each of the two options is asked about its own case alone.
     assert_eq!(
-        EACH.map(|rule| settled((IfBehind::Ignore, rule), Gate::Synced, Ok(unrelated()), file())),
+        EACH.map(|rule| settled((IfBehind::Ignore, rule), Gate::Replicated, Ok(unrelated()), file())),
         asked
     );
     for rule in EACH {
         let cut = Freshness::Cut { first: 7, replica: None };
-        assert_eq!(settled((rule, rule), Gate::Synced, Ok(cut), file()), Became::Stays, "the place is empty");
+        assert_eq!(
+            settled((rule, rule), Gate::Replicated, Ok(cut), file()),
+            Became::Stays,
+            "the place is empty"
+        );
         let cut = Freshness::Cut { first: 7, replica: Some(txid(3)) };
-        assert_eq!(settled((rule, rule), Gate::Synced, Ok(cut), file()), Became::Refused(69));
+        assert_eq!(settled((rule, rule), Gate::Replicated, Ok(cut), file()), Became::Refused(69));
     }
 }
 
 #[test]
 fn what_nobody_can_tell_keeps_the_app_from_starting_unless_no_gate_is_wanted() {
-    let unanswered = || Err(backup::Error::Io { path: "/x".into(), error: std::io::Error::from(Errno::EIO) });
+    let unanswered = || {
+        let reason = "connection refused".to_owned();
+        Err(backup::Error::Refused { db: "/x".into(), replica: "s3://b/x".to_owned(), reason })
+    };
     let both = (IfBehind::Ignore, IfBehind::Ignore);
-    for gate in [Gate::Synced, Gate::None] {
+    for gate in [Gate::Replicated, Gate::None] {
         let is_wanted = gate != Gate::None;
         let of_replica = settled(both, gate, unanswered(), Ok(FileState::Current));
         let of_file = settled(both, gate, Ok(Freshness::Current), Err("/x: no answer".to_owned()));
@@ -155,7 +168,8 @@ fn what_nobody_can_tell_keeps_the_app_from_starting_unless_no_gate_is_wanted() {
 #[test]
 fn a_malformed_file_takes_the_place_of_no_backup() {
     let malformed = || Ok(FileState::Malformed { why: "it is malformed".to_owned() });
-    let of = |rule, freshness| settled((rule, IfBehind::Refuse), Gate::Synced, Ok(freshness), malformed());
+    let of =
+        |rule, freshness| settled((rule, IfBehind::Refuse), Gate::Replicated, Ok(freshness), malformed());
     assert!(matches!(of(IfBehind::Refuse, Freshness::Current), Became::Refused(_)));
     assert_eq!(of(IfBehind::Restore, Freshness::Current), Became::Restored);
     assert_eq!(of(IfBehind::Ignore, Freshness::Current), Became::Copied);
