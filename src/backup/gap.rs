@@ -14,10 +14,24 @@ impl Restorer {
             return Ok(());
         }
         let seen = match Said::read(&restored.stderr) {
-            Some(Said::Nothing) => return Ok(()),
+            Some(Said::Nothing) => {
+                tracing::warn!(
+                    "{}: {} holds a snapshot and nothing of the WAL behind it: what was written after it is not there",
+                    db.path.display(),
+                    db.replica
+                );
+                return Ok(());
+            }
             // It may be from another one than the first.
             Some(Said::Applied(_)) if db.is_on_several => Ok(None),
             Some(Said::Applied(applied)) => {
+                if let Some(index) = self.index().filter(|index| *index > applied.index_max) {
+                    let last = applied.index_max;
+                    return Err(Error::refused(
+                        db,
+                        format!("there is no index {index:08x}: the last is {last:08x}"),
+                    ));
+                }
                 let segments = Segments { applied, until: self.until() };
                 helper::segments(&self.runner, db, segments, self.timeout).await
             }
@@ -41,10 +55,19 @@ impl Restorer {
         Ok(())
     }
 
+    /// The index that was chosen: this Litestream takes the last one for any that is not there (`Restore` in replica.go of 0.3.13).
+    fn index(&self) -> Option<u64> {
+        u64::from_str_radix(self.chosen_as("-index")?, 16).ok()
+    }
+
+    fn chosen_as(&self, option: &str) -> Option<&str> {
+        let at = self.manner.point.iter().position(|word| word == option)?;
+        self.manner.point.get(at + 1)?.to_str()
+    }
+
     /// The time that was chosen, in milliseconds since 1970.
     fn until(&self) -> Option<u64> {
-        let at = self.manner.point.iter().position(|option| option == "-timestamp")?;
-        let time: jiff::Timestamp = self.manner.point.get(at + 1)?.to_str()?.parse().ok()?;
+        let time: jiff::Timestamp = self.chosen_as("-timestamp")?.parse().ok()?;
         u64::try_from(time.as_millisecond()).ok()
     }
 }

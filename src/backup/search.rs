@@ -55,12 +55,14 @@ pub fn covered_snapshot(listing: &str) -> Option<String> {
 }
 
 /// What is behind a hole of a backup, so that no restore gets to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hole {
     /// The last transaction that can be restored; none where none can.
     pub reached: Option<u64>,
     /// The last that is there.
     pub last: u64,
+    /// A file that is too short to be one, which Litestream takes all the same where it needs it.
+    pub cut: Option<String>,
 }
 
 impl Hole {
@@ -69,21 +71,37 @@ impl Hole {
         let tells_levels = ltx::listed(listing).all(|file| file.level.is_some());
         let last = Span::listed(listing).iter().map(|file| file.max).max()?;
         // What is shorter than an empty one is none.
-        let is_some = |size: &str| size.parse().is_ok_and(|size: u64| size >= ltx::HEADER as u64 + ltx::END);
-        let files = Span::sized(listing).filter(|(_, size)| is_some(size)).map(|(span, _)| span).collect();
-        Self::of(files, last).filter(|_| tells_levels)
+        let is_some = |file: &ltx::Listed<'_>| {
+            file.size.parse().is_ok_and(|size: u64| size >= ltx::HEADER as u64 + ltx::END)
+        };
+        let files = ltx::listed(listing).filter(is_some).map(|file| Span { min: file.min, max: file.max });
+        let reached = candidates(files.collect()).first().copied();
+        let cut = ltx::listed(listing).find(|file| !is_some(file)).map(|file| {
+            let (min, max) = (argv::txid_text(file.min), argv::txid_text(file.max));
+            format!("{min}-{max}.ltx of level {} has {} bytes", file.level.unwrap_or("0"), file.size)
+        });
+        if cut.is_some() {
+            return Some(Self { reached, last, cut });
+        }
+        Self::of(Span::listed(listing), last).filter(|_| tells_levels)
     }
 
     /// The one that these files have, by what they are called, where this is the last that is there.
     fn of(files: Vec<Span>, last: u64) -> Option<Self> {
         let reached = candidates(files).first().copied();
-        (reached != Some(last)).then_some(Self { reached, last })
+        (reached != Some(last)).then_some(Self { reached, last, cut: None })
     }
 }
 
 impl std::fmt::Display for Hole {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let last = argv::txid_text(self.last);
+        if let Some(cut) = &self.cut {
+            return write!(
+                f,
+                "its replica has a file that was cut off ({cut}): what needs it cannot be restored"
+            );
+        }
         match self.reached {
             Some(reached) => {
                 let reached = argv::txid_text(reached);
@@ -205,10 +223,12 @@ mod tests {
         assert_eq!(hole(&[(2, 2), (3, 3)]), Some((None, 3)));
         let line = "0000000000000002 0000000000000002 900 2026-11-25T21:24:18Z\n";
         assert_eq!(Hole::listed(&format!("head\n{line}")), None, "the rest is not listed");
-        let all = Some(Hole { reached: None, last: 2 });
+        let all = Some(Hole { reached: None, last: 2, cut: None });
         assert_eq!(Hole::listed(&format!("head\n0 {line}")), all);
         let first = "0000000000000001 0000000000000001 0 2026-11-25T21:24:18Z\n";
-        assert_eq!(Hole::listed(&format!("head\n0 {first}0 {line}")), all, "it was emptied");
+        let emptied = Hole::listed(&format!("head\n0 {first}0 {line}"));
+        let told = "0000000000000001-0000000000000001.ltx of level 0 has 0 bytes";
+        assert_eq!(emptied.and_then(|hole| hole.cut).as_deref(), Some(told));
         let first = first.replace(" 0 ", " 128 ");
         assert_eq!(Hole::listed(&format!("head\n0 {first}0 {line}")), None);
         assert_eq!(Hole::listed("head\n"), None, "nothing is no hole");

@@ -112,22 +112,47 @@ struct Segment<'a> {
     offset: u64,
     generation: &'a str,
     replica: &'a str,
+    size: u64,
 }
 
 impl<'a> Segment<'a> {
     /// Reads `replica generation index offset size created`, in decimal numbers and with times in UTC to the second (`wal.go` of
-    /// 0.3.13); each row is a piece that is not empty.
+    /// 0.3.13).
     fn listed(listing: &'a str) -> Vec<Self> {
         let rows = listing.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
         let read = |row: Vec<&'a str>| {
-            let [replica, generation, index, offset, _, created] = row[..] else { return None };
+            let [replica, generation, index, offset, size, created] = row[..] else { return None };
             Some(Self {
                 created,
                 index: index.parse().ok()?,
                 offset: offset.parse().ok()?,
                 generation,
                 replica,
+                size: size.parse().ok()?,
             })
+        };
+        rows.filter_map(read).collect()
+    }
+}
+
+/// A snapshot of Litestream 0.3's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SnapshotRow<'a> {
+    created: &'a str,
+    index: u64,
+    generation: &'a str,
+    replica: &'a str,
+    size: u64,
+}
+
+impl<'a> SnapshotRow<'a> {
+    /// Reads `replica generation index size created` (`snapshots.go` of 0.3.13).
+    fn listed(listing: &'a str) -> Vec<Self> {
+        let rows = listing.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+        let read = |row: Vec<&'a str>| {
+            let [replica, generation, index, size, created] = row[..] else { return None };
+            let (index, size) = (index.parse().ok()?, size.parse().ok()?);
+            Some(Self { created, index, generation, replica, size })
         };
         rows.filter_map(read).collect()
     }
@@ -150,24 +175,34 @@ fn newest_segment(listing: &str) -> Option<Position> {
     })
 }
 
-/// Says what a listing of Litestream 0.3's WAL lacks of its newest generation, so that no restore gets to its end: an index in the middle,
-/// or the beginning of one (`missing WAL index`, `missing initial wal segment` in replica.go of 0.3.13). Of the oldest index a
-/// retention may just have deleted a part.
-pub fn missing(listing: &str) -> Option<String> {
-    let segments = Segment::listed(listing);
-    let newest = segments.iter().max()?;
-    let is_of_it = |one: &&Segment<'_>| (one.replica, one.generation) == (newest.replica, newest.generation);
-    let mut starts = BTreeMap::new();
-    for one in segments.iter().filter(is_of_it) {
-        let first: &mut u64 = starts.entry(one.index).or_insert(one.offset);
-        *first = (*first).min(one.offset);
+/// Says what a listing of Litestream 0.3's WAL, and one of its snapshots, lack of the newest generation, so that no restore gets to its end:
+/// the snapshot that it begins with, an index from there on, or the beginning of one (`no snapshots available`, `missing WAL index`,
+/// `missing initial wal segment` in replica.go of 0.3.13). Of the oldest index a retention may just have deleted a part, if that snapshot is
+/// a later one.
+pub fn missing(wal: &str, snapshots: &str) -> Option<String> {
+    let (segments, snapshots) = (Segment::listed(wal), SnapshotRow::listed(snapshots));
+    let of_segment = segments.iter().max().map(|one| (one.created, one.generation, one.replica));
+    let of_snapshot = snapshots.iter().max().map(|one| (one.created, one.generation, one.replica));
+    let (_, generation, replica) = of_segment.max(of_snapshot)?;
+    let newest = snapshots.iter().filter(|one| (one.generation, one.replica) == (generation, replica)).max();
+    let Some(begins) = newest else { return Some(format!("generation {generation}, its snapshot")) };
+    if begins.size == 0 {
+        return Some(format!("generation {generation}, snapshot {:08x}", begins.index));
     }
-    let (oldest, _) = starts.pop_first()?;
-    let indices = (oldest.saturating_add(1)..).zip(&starts);
-    let lacks = indices
-        .map(|(due, (index, start))| (due, due == *index && *start == 0))
+    let mut starts = BTreeMap::new();
+    let is_read = |one: &&Segment<'_>| {
+        (one.generation, one.replica) == (generation, replica) && one.index >= begins.index
+    };
+    for one in segments.iter().filter(is_read) {
+        let (first, is_whole): &mut (u64, bool) = starts.entry(one.index).or_insert((one.offset, true));
+        *first = (*first).min(one.offset);
+        *is_whole &= one.size > 0;
+    }
+    let due = (begins.index..).zip(&starts);
+    let lacks = due
+        .map(|(due, (index, (start, is_whole)))| (due, due == *index && *start == 0 && *is_whole))
         .find(|(_, is_there)| !is_there);
-    lacks.map(|(index, _)| format!("generation {}, index {index:08x}", newest.generation))
+    lacks.map(|(index, _)| format!("generation {generation}, index {index:08x}"))
 }
 
 /// What a restore would fetch (`restore -dry-run -json`).
@@ -292,24 +327,33 @@ mod tests {
 
     #[test]
     fn what_a_listing_of_the_old_series_lacks_is_told() {
-        let told = |rows: &[(&str, u64, u64)]| {
-            let row = |(generation, index, offset): &_| {
-                format!("file {generation} {index} {offset} 9 2026-11-21T04:25:2{}Z\n", index % 10)
-            };
-            missing(&format!("header\n{}", rows.iter().map(row).collect::<String>()))
-        };
         let (old, new) = ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb");
-        assert_eq!(missing(LISTING), None);
-        assert_eq!(told(&[]), None);
-        assert_eq!(
-            told(&[(new, 3, 4152), (new, 4, 0), (new, 4, 4152), (new, 5, 0)]),
-            None,
-            "cleaned up just now"
-        );
-        assert_eq!(told(&[(old, 1, 0), (old, 3, 0), (new, 4, 0)]), None, "of an older one");
-        let lacking = Some(format!("generation {new}, index 00000004"));
-        assert_eq!(told(&[(new, 3, 0), (new, 5, 0)]), lacking);
-        assert_eq!(told(&[(new, 5, 0), (new, 3, 0), (new, 4, 4152)]), lacking, "the beginning of it");
+        let told_sized = |snapshot: Option<(u64, u64)>, size: u64, rows: &[(&str, u64, u64)]| {
+            let row = |(generation, index, offset): &_| {
+                format!("file {generation} {index} {offset} {size} 2026-11-21T04:25:2{}Z\n", index % 10)
+            };
+            let one = |(index, size)| format!("file {new} {index} {size} 2026-11-21T04:25:20Z\n");
+            let wal = format!("header\n{}", rows.iter().map(row).collect::<String>());
+            missing(&wal, &format!("header\n{}", snapshot.map(one).unwrap_or_default()))
+        };
+        let told = |snapshot: u64, rows: &[(&str, u64, u64)]| told_sized(Some((snapshot, 9)), 9, rows);
+        let snapshots = "replica generation index size created\n\
+                         file d0885721b2c99b95 9 100 2026-11-21T04:25:21Z\n";
+        assert_eq!(missing(LISTING, snapshots), None);
+        assert_eq!(told_sized(None, 9, &[]), None);
+        assert_eq!(told(0, &[]), None, "a snapshot alone");
+        let cleaned = &[(new, 3, 4152), (new, 4, 0), (new, 4, 4152), (new, 5, 0)];
+        assert_eq!(told(4, cleaned), None, "cleaned up just now");
+        assert_eq!(told(4, &[(old, 1, 0), (old, 3, 0), (new, 4, 0)]), None, "of an older one");
+        assert_eq!(told(6, &[(new, 3, 0), (new, 5, 0)]), None, "before the snapshot");
+        let lacking = |index: &str| Some(format!("generation {new}, {index}"));
+        assert_eq!(told(3, &[(new, 3, 0), (new, 5, 0)]), lacking("index 00000004"));
+        assert_eq!(told(3, &[(new, 4, 0), (new, 5, 0)]), lacking("index 00000003"));
+        let headless = &[(new, 5, 0), (new, 3, 0), (new, 4, 4152)];
+        assert_eq!(told(3, headless), lacking("index 00000004"), "the beginning of it");
+        assert_eq!(told_sized(None, 9, &[(new, 3, 0)]), lacking("its snapshot"));
+        assert_eq!(told_sized(Some((3, 0)), 9, &[(new, 3, 0)]), lacking("snapshot 00000003"), "an empty one");
+        assert_eq!(told_sized(Some((3, 9)), 0, &[(new, 3, 0)]), lacking("index 00000003"), "an empty piece");
     }
 
     #[test]

@@ -187,6 +187,9 @@ const WORDS: &[(ReplicaError, &[&str])] = &[
             "missing initial wal segment",
             "wal segments out of order",
             "lz4: ",
+            "no snapshots available",
+            "cannot restore snapshot: EOF",
+            "cannot restore snapshot: unexpected EOF",
         ],
     ),
     // Of S3, Google's storage, Azure and WebDAV, some of it of who asks too often. Last, since the latter two say no more than a number.
@@ -220,6 +223,8 @@ impl ReplicaError {
         let kind = WORDS.iter().find(|(_, words)| words.iter().any(|word| error.contains(word)));
         match kind {
             Some((kind, _)) => kind.asked_of(error.contains("operation error S3: ")),
+            // A piece of 0.3's that ends too early; of a connection that does more is said.
+            None if error.contains("cannot download wal ") && error.ends_with("EOF") => Self::Damaged,
             None => Self::Other,
         }
     }

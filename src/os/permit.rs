@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
@@ -104,10 +104,16 @@ pub fn real(folder: &Path) -> PathBuf {
     let mut there = folder;
     loop {
         if let Ok(real) = theirs(|| there.canonicalize()) {
-            return missing.iter().rev().fold(real, |path, name| path.join(name));
+            // What is made there is no link, so the way up from it leads back.
+            return missing.iter().rev().fold(real, |path, part| match part {
+                Component::ParentDir => path.parent().map_or_else(|| path.clone(), Path::to_owned),
+                part => path.join(part),
+            });
         }
-        let (Some(above), Some(name)) = (there.parent(), there.file_name()) else { return folder.to_owned() };
-        missing.push(name);
+        let (Some(above), Some(part)) = (there.parent(), there.components().next_back()) else {
+            return folder.to_owned();
+        };
+        missing.push(part);
         there = above;
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 
 use super::{check, fit};
@@ -17,6 +17,8 @@ use super::{check, fit};
 pub const TABLE: &str = "_litekeeper_verify";
 /// What Litestream writes to by itself.
 const LITESTREAMS: [&str; 2] = ["_litestream_seq", "_litestream_lock"];
+/// Before the words where no row was put in for certain.
+pub const UNPUT: &str = "it is in use: ";
 /// How long to wait for somebody else's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A row that is older, in seconds, was left by somebody who was killed.
@@ -72,7 +74,10 @@ fn put(database: &Path, code: &str) -> Result<Rows, String> {
         transaction.execute(&insert, [code])?;
         transaction.commit()
     };
-    put(&mut connection).map_err(|error| error.to_string())?;
+    put(&mut connection).map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => format!("{UNPUT}{error}"),
+        Some(_) | None => error.to_string(),
+    })?;
     count(&mut connection, code)
 }
 

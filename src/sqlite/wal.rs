@@ -26,7 +26,7 @@ const WRITER: u64 = 120;
 const READER: u64 = 124;
 
 /// How a log begins, without the bit that tells the order of bytes of its checksums (`WAL_MAGIC` in SQLite's wal.c).
-const MAGIC: u32 = 0x377f_0682;
+pub const MAGIC: u32 = 0x377f_0682;
 
 /// Whether pages can have this size.
 pub fn is_page_size(bytes: u32) -> bool {
@@ -34,12 +34,12 @@ pub fn is_page_size(bytes: u32) -> bool {
 }
 
 /// SQLite's checksum of a log (`walChecksumBytes` in its wal.c) over numbers of this order of bytes.
-fn checksum(bytes: &[u8], number: impl Fn([u8; 4]) -> u32) -> [u32; 2] {
+pub fn checksum(bytes: &[u8], number: impl Fn([u8; 4]) -> u32) -> [u32; 2] {
     checksum_on([0; 2], bytes, number)
 }
 
 /// As [`checksum`], of what comes after that which has this one.
-fn checksum_on(before: [u32; 2], bytes: &[u8], number: impl Fn([u8; 4]) -> u32) -> [u32; 2] {
+pub fn checksum_on(before: [u32; 2], bytes: &[u8], number: impl Fn([u8; 4]) -> u32) -> [u32; 2] {
     let mut numbers = bytes.as_chunks::<4>().0.iter().map(|four| number(*four));
     let [mut one, mut other] = before;
     while let (Some(first), Some(second)) = (numbers.next(), numbers.next()) {

@@ -114,6 +114,31 @@ fn an_operator_is_told_of_a_gap_and_has_what_is_before() {
 }
 
 #[test]
+fn a_piece_with_anothers_content_is_no_piece() {
+    for store in Store::all() {
+        let world = World::new();
+        let config = world.config(&store.replica(&world, "app").set("sync-interval", "100ms"));
+        sqlite::create(&world.db(), 10);
+        let running = litestream::replicate(&world, OLD, &config);
+        for count in 1..=4 {
+            sqlite::insert(&world.db(), 20);
+            wait_until("another piece of the WAL", DEADLINE, || pieces(&world, &store).len() >= count);
+        }
+        running.stop(0);
+        let all = pieces(&world, &store);
+        assert!(all.len() >= 4 && index_of(&all[1]) == index_of(&all[2]), "{all:?}");
+        let restore =
+            |to: &str| operator(&world, "restore").litestream(OLD).config(&config).args(["-o", to]).run();
+        restore("whole.db").expect_code(0);
+        assert_eq!(sqlite::count(&world.path("whole.db")), sqlite::count(&world.db()));
+        // As long as it was.
+        fs::copy(&all[1], &all[2]).expect("ours");
+        restore("torn.db").expect_code(69).expect_log("checksum mismatch");
+        assert!(!world.path("torn.db").exists());
+    }
+}
+
+#[test]
 fn where_nobody_can_tell_that_is_said() {
     let world = World::new();
     with_a_gap(&world, &Store::Folder);

@@ -26,6 +26,27 @@ fn is_hex(value: &Value, digits: usize) -> bool {
 }
 
 #[test]
+fn a_backup_of_the_other_series_is_not_called_nothing() {
+    for store in Store::all() {
+        for (by, version, commands) in
+            [(OLD, LATEST, ["ltx", "snapshots"]), (LATEST, OLD, ["wal", "generations"])]
+        {
+            let world = World::new();
+            backed_up(&world, &store, by);
+            for command in commands {
+                let ended = operator(&world, command).litestream(version).run().expect_code(69);
+                ended.expect_log("holds a backup of Litestream 0.").expect_log("hint: litestream 0.");
+            }
+            if let Store::S3(s3) = &store {
+                s3.objects("backups").iter().for_each(|key| {
+                    fs::remove_file(s3.folder("backups").join(key)).expect("ours");
+                });
+            }
+        }
+    }
+}
+
+#[test]
 fn files_and_snapshots_are_listed_of_folders_and_s3() {
     for store in Store::all() {
         let world = World::new();

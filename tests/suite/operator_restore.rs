@@ -318,6 +318,8 @@ fn the_old_series_goes_back_by_generation_index_and_time() {
     sqlite::assert_sound(&world.path("a.db"));
     let other = run().args(["-o", "b.db", "--generation", "0123456789abcdef"]).run().expect_code(69);
     other.expect_log("its backup has nothing of the point that was asked for");
+    let beyond = run().args(["-o", "b.db", "--generation", generation, "--index", "00000063"]);
+    beyond.run().expect_code(69).expect_log("there is no index 00000063: the last is 0000000");
     for none in [&["--replica", "nope"][..], &["--replica", "nope", "--if-replica-exists"]] {
         let refused = run().args(["-o", "b.db"]).args(none).run().expect_code(64);
         refused.expect_log("has no replica `nope`").expect_log("hint: its replicas are: file");
@@ -476,6 +478,15 @@ fn two_restores_to_one_place_are_one_at_a_time() {
     // That would be this database's.
     let ended = restore(&world).args(["-o", "app.db-wal"]).run().expect_code(64);
     ended.expect_log("that belongs to a database of this configuration");
+    // No way round leads there, nor into a replica.
+    let before = world.list("");
+    for way in ["nowhere/../app.db-wal", "nowhere/deeper/../../app.db-wal", "out/../nowhere/../app/x.db"] {
+        let ended = restore(&world).args(["-o", way]).run().expect_code(64);
+        ended.expect_log("which is not there").expect_log("hint: name it without `..`");
+    }
+    restore(&world).args(["--to-dir", "nowhere/../app/ltx"]).run().expect_code(64);
+    assert_eq!(world.list(""), before);
+    restore(&world).args(["-o", "out/../other.db"]).run().expect_code(0);
 }
 
 /// Litestream begins with the newest snapshot, whatever else is there.

@@ -88,6 +88,11 @@ fn what_came_of_the_last_verification_is_told() {
         drop(holder);
         assert_eq!(seen(), first, "what told nothing takes the place of nothing");
         running.stop(0);
+        // Of another backup it says nothing.
+        let config = fs::read_to_string(world.path("litestream.yml")).expect("ours");
+        world.config(&store.replica(&world, "other"));
+        assert!(printed::<Value>(status(&world), 3)["databases"][0]["verified"].is_null());
+        fs::write(world.path("litestream.yml"), config).expect("ours");
         // It is this user's to remember, and of no use to a database's folder.
         let remembered = world.path(".local/state/litekeeper/verified.json");
         assert!(remembered.is_file());
@@ -145,9 +150,21 @@ fn what_lies_behind_a_hole_in_the_replica_is_not_replicated() {
             let to = |one: &Value| one["restorable"]["to"].as_str().expect("a time").to_owned();
             assert!(to(one) <= to(&whole), "{seen}");
         };
-        // Its name is there, and nothing else.
-        fs::write(&last, "").expect("it is there");
-        holed(&printed(status(&world), 1));
+        let cut = |code: i32| {
+            let seen = printed::<Value>(status(&world), code);
+            let one = &seen["databases"][0];
+            assert!(one["state"] == "unknown" && one["restorable"].is_null(), "{seen}");
+            assert!(one["error"].as_str().is_some_and(|error| error.contains("has 0 bytes")), "{seen}");
+        };
+        // Its name is there, and nothing else. A snapshot is taken by a restore even where others lead as far.
+        let snapshots = begun().into_iter().find_map(|level| fs::read_dir(level).ok()).expect("it was made");
+        for file in [last.clone(), snapshots.flatten().next().expect("it was made").path()] {
+            fs::rename(&file, world.path("whole")).expect("it is there");
+            fs::write(&file, "").expect("ours");
+            cut(1);
+            // With its time.
+            fs::rename(world.path("whole"), &file).expect("ours");
+        }
         fs::remove_file(&last).expect("it is there");
         holed(&printed(status(&world), 1));
         let line = status(&world).arg("--nagios").run().expect_code(2).stdout;
@@ -177,11 +194,50 @@ fn what_lies_behind_a_hole_in_a_replica_of_the_old_series_is_not_replicated() {
     let wal = generations.flatten().next().expect("one").path().join("wal");
     let first = wal.join("00000000_00000000.wal.lz4");
     assert!(first.is_file(), "{:?}", fs::read_dir(&wal));
-    fs::copy(first, wal.join("00000002_00000000.wal.lz4")).expect("ours");
+    fs::copy(&first, wal.join("00000002_00000000.wal.lz4")).expect("ours");
     let seen = printed::<Value>(status(&world).litestream(OLD), 3);
     let one = &seen["databases"][0];
     assert!(one["state"] == "unknown" && one["restorable"].is_null(), "{seen}");
     assert!(one["error"].as_str().is_some_and(|error| error.contains("index 00000001 is gone")), "{seen}");
+    fs::remove_file(wal.join("00000002_00000000.wal.lz4")).expect("it is there");
+    assert_eq!(printed::<Value>(status(&world).litestream(OLD), 3)["databases"][0]["state"], "replicated");
+    let snapshot = wal.parent().expect("a generation").join("snapshots/00000000.snapshot.lz4");
+    for (file, what) in [(&first, "index 00000000"), (&snapshot, "snapshot")] {
+        let text = fs::read(file).expect("it is there");
+        fs::write(file, "").expect("ours");
+        let emptied = printed::<Value>(status(&world).litestream(OLD), 3);
+        fs::remove_file(file).expect("ours");
+        let removed = printed::<Value>(status(&world).litestream(OLD), 3);
+        fs::write(file, text).expect("ours");
+        for seen in [&emptied, &removed] {
+            let one = &seen["databases"][0];
+            assert_eq!(one["state"], "unknown", "{file:?}: {seen}");
+            // With the only piece of it gone there is a snapshot, and no index behind it.
+            let is_alone = file == &first && std::ptr::eq(seen, &removed);
+            let error = one["error"].as_str().unwrap_or_default();
+            assert!(error.contains(what) || is_alone, "{file:?}: {seen}");
+        }
+    }
+}
+
+#[test]
+fn what_keeps_both_from_being_compared_is_told() {
+    for store in Store::all() {
+        let world = World::new();
+        backed_up(&world, &store, LATEST);
+        let error = |version: &str| {
+            let seen = printed::<Value>(status(&world).litestream(version), 3);
+            let one = &seen["databases"][0];
+            assert_eq!(one["state"], "unknown", "{seen}");
+            one["error"].as_str().expect("a reason").to_owned()
+        };
+        fs::rename(world.path(".app.db-litestream"), world.path("aside")).expect("ours");
+        assert!(error(LATEST).starts_with("nothing of litestream's is beside it"));
+        assert_eq!(error(OLD), "its replica holds a backup of Litestream 0.5");
+        fs::rename(world.path("aside"), world.path(".app.db-litestream")).expect("ours");
+        fs::remove_dir_all(store.folder(&world, "app")).expect("ours");
+        assert_eq!(error(LATEST), "its replica holds no backup");
+    }
 }
 
 #[test]

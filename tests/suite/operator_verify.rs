@@ -364,6 +364,7 @@ fn a_busy_database_is_inconclusive_and_can_be_compared() {
     database.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
     let one = says(&world, verify(&world), "inconclusive");
     assert!(one["error"].as_str().is_some_and(|error| error.contains("database is locked")), "{one}");
+    assert!(!verify(&world).run().log.contains("could not be taken away"), "none was put in");
     database.execute_batch("ROLLBACK").expect("SQL");
     says(&world, verify(&world).arg("--read-only"), "in-sync");
     unit.stop(0);

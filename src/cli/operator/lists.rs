@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::args;
 use super::asker::Asker;
-use super::candidate::{Candidates, is_url};
+use super::candidate::{Candidate, Candidates, is_url};
 use super::opened;
 use super::shown::{self, Lines};
 use crate::cli::one_shot;
@@ -16,6 +16,7 @@ use crate::litestream::argv;
 use crate::litestream::ltx;
 use crate::litestream::version::Version;
 use crate::printer::Paint;
+use crate::replica::helper::Formats;
 
 /// Lists the LTX files of a backup.
 ///
@@ -168,9 +169,31 @@ fn ask(
             let name = format!("{}: ", one.db.path.display());
             Failure { message: failure.message.replace(&name, ""), ..failure }
         };
-        let text = if url.is_some() { text.map_err(nameless) } else { text };
-        Ok((asker.version, text?))
+        let text = if url.is_some() { text.map_err(nameless) } else { text }?;
+        if text.lines().nth(1).is_none() {
+            refuse_other_series(&asker, &one, asker.held(&inventory, &one, args.timeout).await)?;
+        }
+        Ok((asker.version, text))
     })?
+}
+
+/// Refuses to call a place empty that holds what only the other series reads.
+fn refuse_other_series(asker: &Asker, one: &Candidate, held: Option<Formats>) -> Result<(), Failure> {
+    let (holds, hint) = match (held, asker.version.is_ltx()) {
+        (Some(Formats { ltx: None, generations: Some(_) }), true) => (
+            "0.3",
+            "litestream 0.3.13 lists it (`generations`, `snapshots`, `wal`; LITESTREAM_BINARY_PATH names it), and `litekeeper restore` restores it",
+        ),
+        (Some(Formats { ltx: Some(_), generations: None }), false) => {
+            ("0.5", "litestream 0.5 lists it (`ltx`, `snapshots`): `litekeeper install` gets it")
+        }
+        _ => return Ok(()),
+    };
+    let (replica, version) = (&one.db.replica, asker.version);
+    let message = format!(
+        "{replica} holds a backup of Litestream {holds}, of which litestream {version} lists nothing"
+    );
+    Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(hint))
 }
 
 fn option(name: &str, value: Option<&str>) -> Vec<OsString> {

@@ -35,7 +35,15 @@ pub(super) struct Remembered {
     verified: BTreeMap<String, String>,
     /// What came of the last verification of each that told anything.
     #[serde(default)]
-    verdicts: BTreeMap<String, Verification>,
+    verdicts: BTreeMap<String, LastVerdict>,
+}
+
+/// What was told of a database and its backup at this place.
+#[derive(Debug, Serialize, Deserialize)]
+struct LastVerdict {
+    replica: String,
+    #[serde(flatten)]
+    verification: Verification,
 }
 
 impl Remembered {
@@ -66,9 +74,10 @@ impl Remembered {
         self.verified.get(&key(path))?.parse().ok()
     }
 
-    /// What came of its last verification.
-    pub(super) fn verdict_of(&self, path: &Path) -> Option<Verification> {
-        self.verdicts.get(&key(path)).cloned()
+    /// What came of its last verification, if its backup is still there.
+    pub(super) fn verdict_of(&self, path: &Path, replica: &str) -> Option<Verification> {
+        let told = self.verdicts.get(&key(path)).filter(|told| told.replica == replica);
+        told.map(|told| told.verification.clone())
     }
 
     /// These had their turn now, in this order.
@@ -87,11 +96,11 @@ impl Remembered {
     /// That is what came of these; of what told nothing the one before is kept.
     fn came_of(&mut self, all: &[Verified]) {
         let clock = Timestamp::now();
-        self.verdicts.retain(|_, verification| is_kept(&verification.at, clock));
+        self.verdicts.retain(|_, told| is_kept(&told.verification.at, clock));
         let at = Timestamp::from_second(clock.as_second()).unwrap_or(clock).to_string();
         for one in all.iter().filter(|one| one.verdict() != Verdict::Inconclusive) {
             let verification = Verification { at: at.clone(), verdict: one.verdict().word().to_owned() };
-            self.verdicts.insert(key(&one.path), verification);
+            self.verdicts.insert(key(&one.path), LastVerdict { replica: one.replica.clone(), verification });
         }
     }
 
@@ -174,8 +183,9 @@ mod tests {
     fn what_told_nothing_takes_the_place_of_nothing() {
         let mut remembered = Remembered::default();
         let path = PathBuf::from("/data/app.db");
-        let verdict = |remembered: &Remembered| remembered.verdict_of(&path).map(|one| one.verdict);
-        let mut one = Verified::new(path.clone());
+        let verdict =
+            |remembered: &Remembered| remembered.verdict_of(&path, "s3://b/a").map(|one| one.verdict);
+        let mut one = Verified::new(path.clone(), "s3://b/a".to_owned());
         remembered.came_of(std::slice::from_ref(&one));
         assert_eq!(verdict(&remembered).as_deref(), Some("in-sync"));
         one.bad = Some(Verdict::Inconclusive.because("x", "y"));
@@ -185,12 +195,13 @@ mod tests {
         remembered.came_of(std::slice::from_ref(&one));
         assert_eq!(verdict(&remembered).as_deref(), Some("not-restorable"));
         assert_eq!(remembered.turn_of(&path), None, "it had no turn");
+        assert_eq!(remembered.verdict_of(&path, "s3://b/other"), None, "that is another backup");
     }
 
     #[test]
     fn what_is_older_than_three_months_is_forgotten() {
         let old = r#"{"verified": {"/a": "2020-01-01T00:00:00Z", "/b": "rubbish"},
-                      "verdicts": {"/a": {"at": "2020-01-01T00:00:00Z", "verdict": "in-sync"}}}"#;
+                      "verdicts": {"/a": {"replica": "s3://b/a", "at": "2020-01-01T00:00:00Z", "verdict": "in-sync"}}}"#;
         let mut remembered: Remembered = serde_json::from_str(old).expect("it is whole");
         remembered.had_their_turn([Path::new("/c"), Path::new("/d")].into_iter());
         remembered.came_of(&[]);

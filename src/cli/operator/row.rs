@@ -26,6 +26,7 @@ use crate::litestream::position::{self, Position};
 use crate::litestream::version::Version;
 use crate::os::permit;
 use crate::printer::Paint;
+use crate::replica::helper::Formats;
 use crate::status::{self, Verification};
 
 /// Litestream 0.3 copies once a second, and its times are whole seconds.
@@ -82,7 +83,7 @@ impl Row {
             lag: None,
             restorable: None,
             error: None,
-            verified: remembered.verdict_of(&one.db.path),
+            verified: remembered.verdict_of(&one.db.path, &one.db.replica),
         }
     }
 
@@ -138,6 +139,7 @@ impl Row {
             row.lag = row.lag(&one.db.meta);
         }
         row.tell_ahead();
+        row.tell_unknown(&runner, one, limit).await;
         row
     }
 
@@ -154,6 +156,25 @@ impl Row {
             self.error =
                 Some(format!("its replica is ahead of it: {} there, {} here", shown(there), shown(here)));
         }
+    }
+
+    /// Says why nobody can tell how they compare, where one of them says nothing; what the place holds is looked at for that.
+    async fn tell_unknown(&mut self, runner: &Runner, one: &Candidate, limit: Duration) {
+        if self.error.is_some() || !self.is_here || self.local.is_some() && self.replicated.is_some() {
+            return;
+        }
+        let held = backup::held_formats(runner, &one.db, limit).await.and_then(Result::ok);
+        let why = match (&self.replicated, held) {
+            (Some(_), _) => {
+                "nothing of litestream's is beside it, so nobody knows what its replica has to do with it"
+            }
+            (None, Some(Formats { ltx: Some(_), .. })) => "its replica holds a backup of Litestream 0.5",
+            (None, Some(Formats { generations: Some(_), .. })) => {
+                "its replica holds a backup of Litestream 0.3"
+            }
+            (None, _) => "its replica holds no backup",
+        };
+        self.error = Some(why.to_owned());
     }
 
     /// The age of the oldest change that the replica has not.
@@ -335,12 +356,14 @@ pub(super) async fn backup_of(
         let files = File::listed(&text);
         let hole = Hole::listed(&text);
         let last = files.iter().map(|file| file.max).max();
-        let newest = hole.map_or(last, |hole| hole.reached);
+        let newest = hole.as_ref().map_or(last, |hole| hole.reached);
         // A restore begins with a file that begins with the first transaction.
         let begins = files.iter().filter(|file| file.min == 1).filter_map(|file| file.created.as_deref());
         let ends =
             files.iter().filter(|file| Some(file.max) <= newest).filter_map(|file| file.created.as_deref());
-        let window = window(begins, ends);
+        // Which times need what was cut off only a restore tells.
+        let is_cut = hole.as_ref().is_some_and(|hole| hole.cut.is_some());
+        let window = window(begins, ends).filter(|_| !is_cut);
         let lacks = hole.map(|hole| hole.to_string());
         return Ok(Backup { newest: newest.map(Position::Txid), window, lag: None, lacks });
     }
@@ -350,8 +373,9 @@ pub(super) async fn backup_of(
     };
     let wal = ask("wal").await?;
     let newest = position::replicated(version, &wal);
-    let lacks = position::missing(&wal).map(|what| {
-        format!("its replica has a hole: {what} is gone, and what is after it cannot be restored")
+    let snapshots = ask("snapshots").await?;
+    let lacks = position::missing(&wal, &snapshots).map(|what| {
+        format!("its replica has a hole: {what} is gone or empty, and what is after it cannot be restored")
     });
     // name generation lag start end
     let text = ask("generations").await?;

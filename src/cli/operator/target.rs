@@ -1,7 +1,7 @@
 //! Where a restored database is to be, and what stands there.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::asked;
 use super::candidate::{Candidate, is_same};
@@ -121,6 +121,7 @@ pub(super) fn look(target: &Database, over: Over, users: &Users) -> Result<Stand
 /// # Errors
 /// It is one.
 pub(super) fn refuse_inside(opened: &Opened, file: &Path) -> Result<(), Failure> {
+    refuse_up_from_nowhere(file)?;
     let real = permit::real(file);
     let holds = |folder: &PathBuf| real.starts_with(permit::real(folder));
     for db in inventory::databases(&opened.said.configured) {
@@ -137,6 +138,15 @@ pub(super) fn refuse_inside(opened: &Opened, file: &Path) -> Result<(), Failure>
             .hint("name a place that is nobody's"));
     }
     Ok(())
+}
+
+/// Refuses a way up from a folder that is not there: where that leads depends on what is made there meanwhile.
+fn refuse_up_from_nowhere(file: &Path) -> Result<(), Failure> {
+    let ups = file.ancestors().filter(|path| path.components().next_back() == Some(Component::ParentDir));
+    let is_nowhere = |path: &&Path| permit::theirs(|| path.canonicalize()).is_err();
+    let Some(way) = ups.filter_map(Path::parent).find(is_nowhere) else { return Ok(()) };
+    let message = format!("{}: it leads up from {}, which is not there", file.display(), way.display());
+    Err(Failure::new(ExitCode::USAGE, message).hint("name it without `..`"))
 }
 
 /// Whether a file is what SQLite or a keeper have beside a database.

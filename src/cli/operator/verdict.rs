@@ -77,6 +77,8 @@ pub(super) struct Bad {
 #[derive(Debug)]
 pub(super) struct Verified {
     pub(super) path: PathBuf,
+    /// Where its backup is.
+    pub(super) replica: String,
     /// From the commit of the row until it was on the replica; nothing where none was asked for.
     pub(super) replicated: Option<Duration>,
     /// How long the restore took, with the look at what came of it.
@@ -90,8 +92,8 @@ pub(super) struct Verified {
 
 impl Verified {
     /// One of which nothing is known yet.
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, replicated: None, restored: None, integrity: None, rows: None, bad: None }
+    pub(super) fn new(path: PathBuf, replica: String) -> Self {
+        Self { path, replica, replicated: None, restored: None, integrity: None, rows: None, bad: None }
     }
 
     pub(super) fn verdict(&self) -> Verdict {

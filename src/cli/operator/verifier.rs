@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt as _};
@@ -25,13 +25,13 @@ use crate::ledger::{self, Answer};
 use crate::litestream::argv;
 use crate::litestream::command::Runner;
 use crate::litestream::control;
-use crate::litestream::database::Database;
+use crate::litestream::database::{Database, with_suffix};
 use crate::litestream::position::{self, Position};
 use crate::litestream::version::Version;
-use crate::os::here;
+use crate::os::{here, permit};
 use crate::printer;
 use crate::sqlite::check::Depth;
-use crate::sqlite::sentinel::{Rows, TABLE};
+use crate::sqlite::sentinel::{Rows, TABLE, UNPUT};
 
 /// So many are verified side by side.
 const TOGETHER: usize = 4;
@@ -123,7 +123,7 @@ impl Verifier {
     }
 
     async fn verify(&self, one: &Candidate) -> Verified {
-        let mut verified = Verified::new(one.db.path.clone());
+        let mut verified = Verified::new(one.db.path.clone(), one.db.replica.clone());
         let judged = match Running::on(one) {
             Err(unknown) => Err(Verdict::Inconclusive
                 .because(unknown.message, "run it as the user that the database belongs to, or as root")),
@@ -158,10 +158,17 @@ impl Verifier {
         let began = Instant::now();
         let judged = match self.rows("put", path, &code).await {
             Ok(rows) => self.tries(one, Some(running), Some((&code, rows)), verified, began).await,
-            Err(why) => Err(Verdict::Inconclusive.because(
-                format!("{}: no row can be written to it: {why}", path.display()),
-                "`--read-only` writes none; as the user that the database belongs to it may work",
-            )),
+            Err(why) => {
+                let bad = Verdict::Inconclusive.because(
+                    format!("{}: no row can be written to it: {why}", path.display()),
+                    "`--read-only` writes none; as the user that the database belongs to it may work",
+                );
+                if why.starts_with(UNPUT) {
+                    self.left.borrow_mut().remove(path);
+                    return Err(bad);
+                }
+                Err(bad)
+            }
         };
         if self.rows("take", path, &code).await.is_ok() {
             self.left.borrow_mut().remove(path);
@@ -172,7 +179,18 @@ impl Verifier {
     /// One that nobody replicates.
     async fn lying(&self, one: &Candidate, verified: &mut Verified) -> Result<(), Bad> {
         refuse_missing(&one.db)?;
-        self.tries(one, None, None, verified, Instant::now()).await
+        let before = written(&one.db.path);
+        let judged = self.tries(one, None, None, verified, Instant::now()).await;
+        match judged {
+            Err(bad) if bad.verdict == Verdict::OutOfSync && written(&one.db.path) != before => {
+                let what = format!("{}, and somebody writes to it without a keeper", bad.failure.message);
+                Err(Verdict::Inconclusive.because(
+                    what,
+                    "verify it when nobody writes to it, or while `litekeeper run` does the replication",
+                ))
+            }
+            judged => judged,
+        }
     }
 
     async fn tries(
@@ -497,6 +515,15 @@ fn nothing(db: &Database, asked: &Asked, is_waited_for: bool) -> End {
         Asked::Nothing if is_waited_for => End::Again(bad),
         Asked::Nothing | Asked::Confirmed(_) | Asked::Refused(_) | Asked::Silent(_) => End::For(bad),
     }
+}
+
+/// What changes with each write to a database.
+fn written(path: &Path) -> [Option<(u64, Option<SystemTime>)>; 2] {
+    let of = |path: &Path| {
+        let found = permit::theirs(|| path.metadata()).ok().filter(|found| found.len() > 0);
+        found.map(|found| (found.len(), found.modified().ok()))
+    };
+    [of(path), of(&with_suffix(path, "-wal"))]
 }
 
 fn refuse_missing(db: &Database) -> Result<(), Bad> {

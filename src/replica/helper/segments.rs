@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Cursor;
+use std::io::{BufReader, Cursor};
 use std::path;
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -14,7 +15,7 @@ use tokio::sync::Semaphore;
 use super::client::words;
 use super::order::{Pieces, Segments};
 use super::s3::{AT_ONCE, Bucket, MOST_RETRIES, path, printed, run};
-use crate::litestream::wal::{self, Applied, SegmentStart};
+use crate::litestream::wal::{Applied, Fault, SegmentStart, Walk};
 use crate::os::open;
 use crate::remote::Place;
 
@@ -25,45 +26,58 @@ const LARGE: u64 = 1 << 20;
 type Written = BTreeMap<SegmentStart, SystemTime>;
 
 /// Those that a restore has read up to a time: it takes none that comes after the first younger one (`walSegmentMap`).
-fn read_by(found: Written, segments: &Segments) -> Vec<SegmentStart> {
+///
+/// # Errors
+/// Behind that there are some of before that time, so it is none that the replica had then.
+fn read_by(found: Written, segments: &Segments) -> Result<Vec<SegmentStart>, Fault> {
     let Applied { index_min, index_max, .. } = segments.applied;
     let until = segments.until.map(|millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
-    let is_read = |(_, written): &(SegmentStart, SystemTime)| until.is_none_or(|until| *written <= until);
-    let read = found.into_iter().take_while(is_read).map(|(piece, _)| piece);
-    read.filter(|piece| (index_min..=index_max).contains(&piece.index)).collect()
+    let is_due = |written: &SystemTime| until.is_none_or(|until| *written <= until);
+    let mut found = found.into_iter().filter(|(start, _)| start.index >= index_min);
+    let read: Vec<SegmentStart> =
+        found.by_ref().map_while(|(start, written)| is_due(&written).then_some(start)).collect();
+    if let Some((SegmentStart { index, offset }, _)) = found.find(|(_, written)| is_due(written)) {
+        return Err(Fault::Broken(format!(
+            "missing WAL segment: {index:08x}/{offset} is of that time, and not all that is before it"
+        )));
+    }
+    Ok(read.into_iter().filter(|start| start.index <= index_max).collect())
 }
 
-/// What came of the lengths of all that others follow.
-fn judged(followed: &[(SegmentStart, SegmentStart)], lengths: BTreeMap<SegmentStart, Option<u64>>) -> Pieces {
-    let read: Option<BTreeMap<SegmentStart, u64>> =
-        lengths.into_iter().map(|(piece, length)| Some((piece, length?))).collect();
-    match read.map(|lengths| wal::gap(followed, &lengths)) {
-        None => Pieces::Encrypted,
-        Some(None) => Pieces::Whole,
-        Some(Some(missing)) => Pieces::Missing(missing),
-    }
+/// What came of a walk over all of them.
+fn judged(walked: Result<(), Fault>) -> Result<Vec<u8>, String> {
+    printed(&match walked {
+        Ok(()) => Pieces::Whole,
+        Err(Fault::Encrypted) => Pieces::Encrypted,
+        Err(Fault::Broken(what)) => Pieces::Missing(what),
+    })
 }
 
 /// Looks at those in a folder of this machine.
 pub(super) fn in_folder(replica: &path::Path, segments: &Segments) -> Result<Vec<u8>, String> {
     let folder = replica.join("generations").join(&segments.applied.generation).join("wal");
     let said = |path: &path::Path, error: std::io::Error| format!("{}: {error}", path.display());
-    let (mut found, mut names) = (Written::new(), BTreeMap::new());
+    let (mut found, mut files) = (Written::new(), BTreeMap::new());
     for entry in fs::read_dir(&folder).map_err(|error| said(&folder, error))?.flatten() {
         let (name, written) = (entry.file_name(), entry.metadata().and_then(|found| found.modified()));
-        if let (Some(piece), Ok(written)) = (name.to_str().and_then(SegmentStart::named), written) {
-            found.insert(piece, written);
-            names.insert(piece, entry.path());
+        if let (Some(start), Ok(written)) = (name.to_str().and_then(SegmentStart::named), written) {
+            found.insert(start, written);
+            files.insert(start, entry.path());
         }
     }
-    let followed = wal::followed(read_by(found, segments));
-    let length = |(piece, _): &(SegmentStart, SegmentStart)| {
-        let path = names.get(piece).ok_or_else(|| "it is gone".to_owned())?;
-        let length = open::file(path).and_then(wal::length).map_err(|error| said(path, error))?;
-        Ok((*piece, length))
+    let read = match read_by(found, segments) {
+        Ok(read) => read,
+        Err(fault) => return judged(Err(fault)),
     };
-    let lengths = followed.iter().map(length).collect::<Result<_, String>>()?;
-    printed(&judged(&followed, lengths))
+    let mut walk = Walk::default();
+    for start in read {
+        let path = files.get(&start).ok_or_else(|| "it is gone".to_owned())?;
+        let file = open::file(path).map_err(|error| said(path, error))?;
+        if let Err(fault) = walk.add(start, BufReader::new(file)) {
+            return judged(Err(fault));
+        }
+    }
+    judged(walk.end())
 }
 
 /// Looks at those on a server.
@@ -76,24 +90,31 @@ pub(super) fn on_server(place: &Place, segments: &Segments) -> Result<Vec<u8>, S
         let (mut found, mut files) = (Written::new(), BTreeMap::<SegmentStart, (Path, u64)>::new());
         let mut objects = store.list(Some(&folder));
         while let Some(object) = objects.try_next().await.map_err(said)? {
-            if let Some(piece) = object.location.filename().and_then(SegmentStart::named) {
-                found.insert(piece, object.last_modified.into());
-                files.insert(piece, (object.location, object.size));
+            if let Some(start) = object.location.filename().and_then(SegmentStart::named) {
+                found.insert(start, object.last_modified.into());
+                files.insert(start, (object.location, object.size));
             }
         }
-        let followed = wal::followed(read_by(found, segments));
+        let read = match read_by(found, segments) {
+            Ok(read) => read,
+            Err(fault) => return judged(Err(fault)),
+        };
         let places = Semaphore::new(AT_ONCE);
-        let length = async |piece: SegmentStart| {
-            let (name, size) = files.get(&piece).ok_or_else(|| "it is gone".to_owned())?;
+        let fetched = async |start: SegmentStart| {
+            let (name, size) = files.get(&start).ok_or_else(|| "it is gone".to_owned())?;
             let all = u32::try_from(AT_ONCE).unwrap_or(1);
             let _place = places.acquire_many(if *size > LARGE { all } else { 1 }).await;
             let packed = store.get(name).await.map_err(said)?.bytes().await.map_err(said)?;
-            let length = wal::length(Cursor::new(packed)).map_err(|error| format!("{name}: {error}"))?;
-            Ok::<_, String>((piece, length))
+            Ok::<_, String>((start, packed))
         };
-        let read = stream::iter(followed.iter().map(|(piece, _)| length(*piece))).buffer_unordered(AT_ONCE);
-        let lengths = read.try_collect().await?;
-        printed(&judged(&followed, lengths))
+        let mut walk = Walk::default();
+        let mut pieces = pin!(stream::iter(read).map(fetched).buffered(AT_ONCE));
+        while let Some((start, packed)) = pieces.try_next().await? {
+            if let Err(fault) = walk.add(start, Cursor::new(packed)) {
+                return judged(Err(fault));
+            }
+        }
+        judged(walk.end())
     })
 }
 
@@ -101,32 +122,28 @@ pub(super) fn on_server(place: &Place, segments: &Segments) -> Result<Vec<u8>, S
 mod tests {
     use super::*;
 
-    fn segments(range: (u64, u64), until: Option<u64>) -> Segments {
-        let (index_min, index_max) = range;
-        Segments {
-            applied: Applied { generation: "3f21569fef689b74".to_owned(), index_min, index_max },
-            until,
-        }
-    }
-
     #[test]
     fn what_a_restore_has_not_read_is_not_looked_at() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        let piece = |index, offset| SegmentStart { index, offset };
+        let start = |index, offset| SegmentStart { index, offset };
         let found: Written =
-            [(piece(1, 0), at(1)), (piece(2, 0), at(2)), (piece(2, 8), at(9)), (piece(3, 0), at(3))].into();
-        let read = |range, until| read_by(found.clone(), &segments(range, until));
-        assert_eq!(read((1, 3), None).len(), 4);
-        assert_eq!(read((2, 2), None), [piece(2, 0), piece(2, 8)]);
-        assert_eq!(read((1, 3), Some(5000)), [piece(1, 0), piece(2, 0)], "and none behind that");
-    }
-
-    #[test]
-    fn what_is_encrypted_is_not_judged() {
-        let all =
-            wal::followed(vec![SegmentStart { index: 0, offset: 0 }, SegmentStart { index: 0, offset: 8 }]);
-        let judged = |length| judged(&all, all.iter().map(|(piece, _)| (*piece, length)).collect());
-        assert_eq!((judged(Some(8)), judged(None)), (Pieces::Whole, Pieces::Encrypted));
-        assert!(matches!(judged(Some(4)), Pieces::Missing(_)));
+            [(start(1, 0), at(1)), (start(2, 0), at(2)), (start(2, 8), at(4)), (start(3, 0), at(9))].into();
+        let read = |found: &Written, (index_min, index_max): (u64, u64), until| {
+            let applied = Applied { generation: "3f21569fef689b74".to_owned(), index_min, index_max };
+            read_by(found.clone(), &Segments { applied, until })
+        };
+        assert_eq!(read(&found, (1, 3), None).map(|read| read.len()), Ok(4));
+        assert_eq!(read(&found, (2, 2), None), Ok(vec![start(2, 0), start(2, 8)]));
+        assert_eq!(
+            read(&found, (1, 2), Some(2000)),
+            Ok(vec![start(1, 0), start(2, 0)]),
+            "and none behind that"
+        );
+        let touched: Written = [(start(1, 0), at(99)), (start(1, 8), at(2))].into();
+        assert!(
+            read(&touched, (1, 1), Some(5000)).is_err(),
+            "the second one was there, and so was the first"
+        );
+        assert!(read(&touched, (1, 1), None).is_ok());
     }
 }
