@@ -155,6 +155,7 @@ impl Many {
         let done = Command::new("sh")
             .args(["-c", script])
             .arg(litestream::binary(litestream::LATEST))
+            .env_remove("AWS_CA_BUNDLE")
             .envs(S3::env())
             .stdin(list)
             .stdout(Stdio::null())

@@ -2,9 +2,10 @@
 
 use super::error::Error;
 use super::restorer::Restorer;
+use crate::litestream::argv;
 use crate::litestream::command::Output;
 use crate::litestream::database::Database;
-use crate::litestream::wal::Said;
+use crate::litestream::wal::{self, Said};
 use crate::replica::helper::{self, Pieces, Segments};
 
 impl Restorer {
@@ -32,6 +33,7 @@ impl Restorer {
                         format!("there is no index {index:08x}: the last is {last:08x}"),
                     ));
                 }
+                self.tell_overlap(db, &applied.generation).await;
                 let segments = Segments { applied, until: self.until() };
                 helper::segments(&self.runner, db, segments, self.timeout).await
             }
@@ -53,6 +55,22 @@ impl Restorer {
             self.version
         );
         Ok(())
+    }
+
+    /// Tells of a generation that may be newer than the one that was taken: this Litestream goes by the times of the files.
+    async fn tell_overlap(&self, db: &Database, chosen: &str) {
+        if !self.manner.point.is_empty() {
+            return;
+        }
+        let args = argv::list("generations", &self.config, &db.path, &[]);
+        let Ok(listing) = self.runner.ask(&args, self.timeout).await else { return };
+        if let Some(other) = listing.answer().ok().and_then(|listing| wal::overlapping(listing, chosen)) {
+            tracing::warn!(
+                "{}: restored from generation {chosen}, the newest by the times of its files; generation {other} was written to after                  that began: if {} was copied without its times, `litekeeper restore -o FILE --generation {other}` may have newer rows",
+                db.path.display(),
+                db.replica
+            );
+        }
     }
 
     /// The index that was chosen: this Litestream takes the last one for any that is not there (`Restore` in replica.go of 0.3.13).

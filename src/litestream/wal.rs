@@ -73,6 +73,23 @@ impl SegmentStart {
     }
 }
 
+/// A generation that was written to after the chosen one had begun, in a listing of `name generation lag start end` (`generations.go` of
+/// 0.3.13): a database has one after the other, so one of these times is not that of its writing.
+pub fn overlapping<'a>(generations: &'a str, chosen: &str) -> Option<&'a str> {
+    let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let rows: Vec<_> = generations
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let row: Vec<&str> = line.split_ascii_whitespace().collect();
+            let [_, generation, _, start, end] = row[..] else { return None };
+            Some((generation, time(start)?, time(end)?))
+        })
+        .collect();
+    let (_, begun, _) = rows.iter().find(|(generation, ..)| *generation == chosen)?;
+    rows.iter().find(|(other, _, end)| *other != chosen && end > begun).map(|(other, ..)| *other)
+}
+
 /// What is wrong with the pieces of a WAL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -238,6 +255,22 @@ mod tests {
         assert_eq!(Said::read(&line("snapshot only, finalizing database", "")), Some(Said::Nothing));
         assert_eq!(Said::read(&line("restoring wal files", "../../etc")), None, "no name of a generation");
         assert_eq!(Said::read(""), None);
+    }
+
+    #[test]
+    fn generations_come_one_after_the_other() {
+        let listing = |second: &str| {
+            format!(
+                "name  generation  lag  start  end\n\
+                 file  aaaaaaaaaaaaaaaa  0s  2026-11-21T04:00:00Z  {second}\n\
+                 file  bbbbbbbbbbbbbbbb  0s  2026-11-21T05:00:00Z  2026-11-21T06:00:00Z\n"
+            )
+        };
+        assert_eq!(overlapping(&listing("2026-11-21T04:59:59Z"), "bbbbbbbbbbbbbbbb"), None);
+        assert_eq!(overlapping(&listing("2026-11-21T05:00:00Z"), "bbbbbbbbbbbbbbbb"), None, "in one second");
+        let copied = listing("2026-11-21T05:30:00Z");
+        assert_eq!(overlapping(&copied, "bbbbbbbbbbbbbbbb"), Some("aaaaaaaaaaaaaaaa"));
+        assert_eq!(overlapping(&copied, "cccccccccccccccc"), None, "of that nothing is known");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, Backup, LATEST, OLD};
-use crate::support::operator::{operator, printed};
+use crate::support::operator::{backed_up, operator, printed};
 use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::store::Store;
@@ -154,4 +154,25 @@ fn where_nobody_can_tell_that_is_said() {
         "does not see whether a piece of the WAL is missing, and nobody else can (it has several replicas)",
     );
     assert!(world.path("new.db").exists());
+}
+
+#[test]
+fn generations_whose_times_overlap_are_told() {
+    for store in Store::all() {
+        let world = World::new();
+        let config = backed_up(&world, &store, OLD);
+        let old = pieces(&world, &store);
+        fs::remove_dir_all(world.path(".app.db-litestream")).expect("ours");
+        sqlite::insert(&world.db(), 5);
+        litestream::back_up(&world, OLD, &config, &[&world.db()]);
+        let restore = |to: &str| {
+            let ended = operator(&world, "restore").litestream(OLD).config(&config).args(["-o", to]).run();
+            ended.expect_code(0).log
+        };
+        assert!(!restore("one.db").contains("restored from generation"));
+        // As a copy that keeps no times may leave it.
+        write_at(&old[0], SystemTime::now() + Duration::from_secs(60));
+        let told = restore("two.db");
+        assert!(told.contains("restored from generation") && told.contains("--generation"), "{told}");
+    }
 }
