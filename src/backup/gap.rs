@@ -1,4 +1,4 @@
-//! A WAL that Litestream 0.3 restores over a gap, without a word.
+//! What Litestream restores without a word although something is missing, or stands where it does not belong.
 
 use super::error::Error;
 use super::restorer::Restorer;
@@ -55,6 +55,24 @@ impl Restorer {
             self.version
         );
         Ok(())
+    }
+
+    /// Refuses what was restored from a file that holds something else than its name says. On a server, and of a time, that is not looked at.
+    pub(super) async fn refuse_misnamed(&self, db: &Database, txid: Option<u64>) -> Result<(), Error> {
+        let Some(folder) = db.replica_folder.as_deref().filter(|_| self.version.is_ltx()) else {
+            return Ok(());
+        };
+        if txid.is_none() && !self.manner.point.is_empty() {
+            return Ok(());
+        }
+        match helper::misnamed(&self.runner, folder, txid, self.timeout).await {
+            Ok(None) => Ok(()),
+            Ok(Some(what)) => Err(Error::refused(db, what)),
+            Err(reason) => {
+                tracing::debug!("{}: {reason}", db.path.display());
+                Ok(())
+            }
+        }
     }
 
     /// Tells of a generation that may be newer than the one that was taken: this Litestream goes by the times of the files.

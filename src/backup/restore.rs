@@ -210,6 +210,7 @@ impl Restorer {
         if permit::theirs(|| output.symlink_metadata()).is_ok() {
             tell();
             self.refuse_gap(db, &ran).await?;
+            self.refuse_misnamed(db, txid).await?;
         }
         Ok(position::restored(&ran.stdout))
     }

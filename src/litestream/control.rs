@@ -243,7 +243,9 @@ pub struct Listed {
 /// # Errors
 /// See [`Error`].
 pub async fn info(socket: &Path, limit: Duration, peers: Peers) -> Result<Info, Error> {
-    got(socket, "/info", limit, &peers).await
+    let info: Info = got(socket, "/info", limit, &peers).await?;
+    // Each that has such a socket says so much (`InfoResponse` in its server.go).
+    if info.version.is_some() && info.pid.is_some() { Ok(info) } else { Err(Error::Rubbish) }
 }
 
 /// Asks a Litestream for its databases. It can hang while one of them is synced.
@@ -253,10 +255,13 @@ pub async fn info(socket: &Path, limit: Duration, peers: Peers) -> Result<Info, 
 pub async fn list(socket: &Path, limit: Duration, peers: Peers) -> Result<Vec<Listed>, Error> {
     #[derive(Deserialize)]
     struct List {
-        #[serde(default)]
-        databases: Vec<Listed>,
+        databases: serde_json::Value,
     }
-    got::<List>(socket, "/list", limit, &peers).await.map(|list| list.databases)
+    match got::<List>(socket, "/list", limit, &peers).await?.databases {
+        // As Go writes a list that was never begun.
+        serde_json::Value::Null => Ok(Vec::new()),
+        databases => serde_json::from_value(databases).map_err(|_| Error::Rubbish),
+    }
 }
 
 /// Returns what a whole answer to `POST /sync` says.
@@ -352,6 +357,28 @@ mod tests {
     fn asked(socket: &Path, limit: Duration) -> Result<Synced, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(sync_locally(socket, Path::new("a.db"), limit))
+    }
+
+    #[test]
+    fn what_no_litestream_says_of_itself_is_rubbish() {
+        use std::io::{Read, Write};
+        let limit = Duration::from_secs(10);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let answered = |text: &'static str| {
+            let folder = tempfile::tempdir().unwrap();
+            let socket = serving(folder.path(), move |stream| {
+                let _ = stream.read(&mut [0; 1 << 10]);
+                let _ = stream.write_all(format!("HTTP/1.0 200 OK\r\n\r\n{text}").as_bytes());
+            });
+            let all = || Peers::new(|_| true);
+            (runtime.block_on(info(&socket, limit, all())), runtime.block_on(list(&socket, limit, all())))
+        };
+        for text in [r#"{"phase":"running"}"#, r#"{"version":"9.9.9"}"#, "{}"] {
+            let (info, list) = answered(text);
+            assert!(matches!(info, Err(Error::Rubbish)) && matches!(list, Err(Error::Rubbish)), "{text}");
+        }
+        let (info, list) = answered(r#"{"version":"v0.5.17","pid":7,"databases":null}"#);
+        assert_eq!((info.unwrap().pid, list.unwrap()), (Some(7), Vec::new()));
     }
 
     #[test]

@@ -157,6 +157,44 @@ fn where_nobody_can_tell_that_is_said() {
 }
 
 #[test]
+fn a_file_that_holds_another_ones_transactions_is_refused() {
+    let world = World::new();
+    let levels = "levels:\n  - interval: 1h\nsnapshot:\n  interval: 1s\n";
+    let config = world.config_of(levels, [(world.db().as_path(), &Store::Folder.replica(&world, "app"))]);
+    sqlite::create(&world.db(), 3);
+    let running = litestream::replicate(&world, LATEST, &config);
+    let snapshots = || {
+        let mut all: Vec<PathBuf> = fs::read_dir(world.path("app/ltx/9"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|file| file.path())
+            .filter(|file| file.extension().is_some_and(|end| end == "ltx"))
+            .collect();
+        all.sort_unstable();
+        all
+    };
+    for count in 1..=3 {
+        sqlite::insert(&world.db(), 20);
+        wait_until("another snapshot", DEADLINE, || snapshots().len() >= count);
+    }
+    running.stop(0);
+    let all = snapshots();
+    let (first, last) = (all.first().expect("one"), all.last().expect("another"));
+    assert!(first != last);
+    fs::copy(first, last).expect("ours");
+    let restore = |to: &str| operator(&world, "restore").config(&config).args(["-o", to]).run();
+    let ended = restore("new.db").expect_code(69).expect_log("invalid ltx file: ").expect_log(" holds 0");
+    assert!(!world.path("new.db").exists(), "{}", ended.log);
+    fs::rename(world.db(), world.path("was.db")).expect("ours");
+    sqlite::remove(&world.db());
+    fs::remove_dir_all(world.path(".app.db-litestream")).expect("ours");
+    let app = App::new(&world.trace()).exit(0);
+    Keeper::new(&world).litestream(LATEST).config(&config).app(app).run().expect_code(69);
+    assert!(world.trace().is_empty() && !world.db().exists());
+}
+
+#[test]
 fn generations_whose_times_overlap_are_told() {
     for store in Store::all() {
         let world = World::new();

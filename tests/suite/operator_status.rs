@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -116,6 +116,13 @@ fn without_a_keeper_the_files_and_the_replica_tell() {
         assert_eq!(one["state"], "replicated", "{seen}");
         let line = status(&world).litestream(version).arg("--nagios").run().expect_code(2).stdout;
         assert!(line.starts_with("LITEKEEPER CRITICAL - no keeper runs | "), "{line}");
+        // As who closes it last leaves it, who may have written nothing.
+        let file = fs::File::options().write(true).open(world.db()).expect("it is there");
+        file.set_modified(SystemTime::now() + Duration::from_secs(600)).expect("ours");
+        let seen = printed::<Value>(status(&world).litestream(version), 3);
+        let one = &seen["databases"][0];
+        let is_told = one["error"].as_str().is_some_and(|error| error.contains("`verify` finds out"));
+        assert_eq!((one["state"] == "unknown", is_told), (version == OLD, version == OLD), "{seen}");
     }
 }
 

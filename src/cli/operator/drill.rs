@@ -17,7 +17,7 @@ use super::candidate::Candidate;
 use super::folders;
 use super::opened::{self, Opened};
 use super::private_file::Pending;
-use super::row;
+use super::reach;
 use super::shown::{self, Lines};
 use super::target::{self, Over, Place};
 use super::verdict::{Bad, Verdict};
@@ -183,8 +183,10 @@ impl Drill<'_> {
         match target::look(target, over, &self.users) {
             Ok(_) => Ok(target.clone()),
             Err(failure) => {
-                Err(Verdict::Inconclusive
-                    .because(failure.message, "name a folder with --to-dir that is empty"))
+                let is_taken = failure.exit == ExitCode::UNAVAILABLE;
+                let other = failure.hint.as_deref().filter(|_| !is_taken);
+                let hint = other.unwrap_or("name a folder with --to-dir that is empty");
+                Err(Verdict::Inconclusive.because(&failure.message, hint))
             }
         }
     }
@@ -218,7 +220,7 @@ impl Drill<'_> {
     async fn window(&self, one: &Candidate) -> Option<(String, String)> {
         let (config, env) = self.restorer.apart.get(&one.db.path)?;
         let runner = Runner { env: env.clone(), ..self.asker.runner.clone() };
-        match row::backup_of(self.asker.version, &runner, config, one, self.restorer.timeout).await {
+        match reach::backup_of(self.asker.version, &runner, config, one, self.restorer.timeout).await {
             Ok(found) => found.window,
             Err(why) => {
                 printer::note(&format!(

@@ -41,6 +41,7 @@ mod opened;
 mod passed;
 mod private_file;
 mod query;
+mod reach;
 mod remembered;
 mod reset;
 mod restore;

@@ -109,6 +109,19 @@ pub async fn formats(runner: &Runner, place: &Place, limit: Duration) -> Result<
     ask_at(runner, place, Task::Formats, limit).await
 }
 
+/// Sees whether the files in a folder that make up its state up to this transaction, or its newest, hold what their names say; which does not.
+///
+/// # Errors
+/// Why nobody can tell, in the system's words.
+pub async fn misnamed(
+    runner: &Runner,
+    folder: &Path,
+    until: Option<u64>,
+    limit: Duration,
+) -> Result<Option<String>, String> {
+    ask(runner, &Order::NamesIn(folder.to_owned(), until), limit).await
+}
+
 /// Sees whether the pieces of a WAL that a restore has put together go on where others end; `None` where no client of ours gets there.
 /// `limit` is time in which nothing is read.
 ///

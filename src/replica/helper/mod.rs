@@ -17,6 +17,7 @@
 //! certificates  whose certificates are believed
 //! connect       why nobody answers
 //! webdav        removing a folder
+//! names         whether files hold what their names say
 //! segments      whether the WAL that Litestream 0.3 restores has no gap
 //! folder        writing to a folder of this machine on trial
 //! sample        a database for a trial by Litestream
@@ -34,6 +35,7 @@ mod gcs;
 mod google;
 mod layout;
 mod lock;
+mod names;
 mod order;
 mod s3;
 mod sample;
@@ -41,7 +43,7 @@ mod segments;
 mod webdav;
 mod work;
 
-pub use ask::{formats, held, locks, mark, marks, sample, segments, write};
+pub use ask::{formats, held, locks, mark, marks, misnamed, sample, segments, write};
 pub use ask::{header, is_blind, list, look_at, reach, remove, remove_folder};
 pub use certificates::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
 pub use connect::DISTRUSTED;

@@ -28,6 +28,8 @@ pub(super) enum Order {
     Held(Vec<Place>),
     /// Read the marks of these places.
     Marks(Vec<Place>),
+    /// See whether the files in a folder that make up its state up to this transaction, or its newest, hold what their names say.
+    NamesIn(PathBuf, Option<u64>),
     /// See whether the pieces of a WAL in a folder go on where others end.
     SegmentsIn(PathBuf, Segments),
     /// The same at a place on a server.

@@ -1,7 +1,7 @@
 //! The process of its own.
 
 use super::order::Order;
-use super::{folder, lock, s3, sample, segments, webdav};
+use super::{folder, lock, names, s3, sample, segments, webdav};
 use crate::os;
 
 /// Does what the memory under this descriptor says, and prints the answer as JSON; the exit code is for the process.
@@ -22,6 +22,7 @@ pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
         Order::Marks(places) => s3::marks(&places),
         Order::Locks(tasks) => lock::carry_out(&tasks),
         Order::Folder(folder) => folder::try_to_write(&folder).map(done),
+        Order::NamesIn(folder, until) => names::in_folder(&folder, until),
         Order::SegmentsIn(folder, of) => segments::in_folder(&folder, &of),
         Order::SegmentsAt(place, of) => segments::on_server(&place, &of),
         Order::Sample(path, row) => sample::make(&path, &row).map(done),
