@@ -84,7 +84,8 @@ impl Restorer {
         let Ok(listing) = self.runner.ask(&args, self.timeout).await else { return };
         if let Some(other) = listing.answer().ok().and_then(|listing| wal::overlapping(listing, chosen)) {
             tracing::warn!(
-                "{}: restored from generation {chosen}, the newest by the times of its files; generation {other} was written to after                  that began: if {} was copied without its times, `litekeeper restore -o FILE --generation {other}` may have newer rows",
+                "{}: restored from generation {chosen}, the newest by the times of its files; generation {other} was written to after \
+                 that began: if {} was copied without its times, `litekeeper restore -o FILE --generation {other}` may have newer rows",
                 db.path.display(),
                 db.replica
             );

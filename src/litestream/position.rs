@@ -119,7 +119,6 @@ impl<'a> Segment<'a> {
     /// Reads `replica generation index offset size created`, in decimal numbers and with times in UTC to the second (`wal.go` of
     /// 0.3.13).
     fn listed(listing: &'a str) -> Vec<Self> {
-        let rows = listing.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
         let read = |row: Vec<&'a str>| {
             let [replica, generation, index, offset, size, created] = row[..] else { return None };
             Some(Self {
@@ -131,8 +130,13 @@ impl<'a> Segment<'a> {
                 size: size.parse().ok()?,
             })
         };
-        rows.filter_map(read).collect()
+        rows(listing).filter_map(read).collect()
     }
+}
+
+/// The rows of a listing of Litestream 0.3's, behind its head.
+fn rows(listing: &str) -> impl Iterator<Item = Vec<&str>> {
+    listing.lines().skip(1).map(|line| line.split_ascii_whitespace().collect())
 }
 
 /// A snapshot of Litestream 0.3's.
@@ -148,13 +152,12 @@ struct SnapshotRow<'a> {
 impl<'a> SnapshotRow<'a> {
     /// Reads `replica generation index size created` (`snapshots.go` of 0.3.13).
     fn listed(listing: &'a str) -> Vec<Self> {
-        let rows = listing.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
         let read = |row: Vec<&'a str>| {
             let [replica, generation, index, size, created] = row[..] else { return None };
             let (index, size) = (index.parse().ok()?, size.parse().ok()?);
             Some(Self { created, index, generation, replica, size })
         };
-        rows.filter_map(read).collect()
+        rows(listing).filter_map(read).collect()
     }
 }
 

@@ -212,5 +212,6 @@ fn generations_whose_times_overlap_are_told() {
         write_at(&old[0], SystemTime::now() + Duration::from_secs(60));
         let told = restore("two.db");
         assert!(told.contains("restored from generation") && told.contains("--generation"), "{told}");
+        assert!(told.contains("written to after that began"), "{told}");
     }
 }

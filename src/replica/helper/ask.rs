@@ -1,7 +1,7 @@
 //! The keeper's side: an order in memory that a process of its own inherits, and what it prints.
 
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
+use std::os::fd::RawFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,15 +26,19 @@ pub fn is_blind(reason: &str) -> bool {
 }
 
 async fn ask<T: DeserializeOwned>(runner: &Runner, order: &Order, limit: Duration) -> Result<T, String> {
-    let order = serde_json::to_vec(order).map_err(|error| error.to_string())?;
-    let order = fd::memory(&order).map_err(|error| error.to_string())?;
-    let (args, inherit) = (args(&order), vec![fd::number(&order)]);
-    let said = runner.ask_own(&args, inherit, limit).await?;
-    serde_json::from_str(&said).map_err(|error| error.to_string())
+    answered(order, async |args, inherit| runner.ask_own(args, inherit, limit).await).await
 }
 
-fn args(order: &OwnedFd) -> [OsString; 2] {
-    ["__list".into(), fd::number(order).to_string().into()]
+/// What is printed by the process that is run with these words and descriptors.
+async fn answered<T: DeserializeOwned>(
+    order: &Order,
+    run: impl AsyncFnOnce(&[OsString], Vec<RawFd>) -> Result<String, String>,
+) -> Result<T, String> {
+    let order = serde_json::to_vec(order).map_err(|error| error.to_string())?;
+    let order = fd::memory(&order).map_err(|error| error.to_string())?;
+    let args = ["__list".into(), fd::number(&order).to_string().into()];
+    let said = run(&args, vec![fd::number(&order)]).await?;
+    serde_json::from_str(&said).map_err(|error| error.to_string())
 }
 
 async fn ask_at<T: DeserializeOwned>(
@@ -138,10 +142,7 @@ pub async fn segments(
         (None, Some(place)) => Order::SegmentsAt(place.clone(), segments),
         (None, None) => return Ok(None),
     };
-    let order = serde_json::to_vec(&order).map_err(|error| error.to_string())?;
-    let order = fd::memory(&order).map_err(|error| error.to_string())?;
-    let said = runner.ask_own_busy(&args(&order), vec![fd::number(&order)], limit).await?;
-    serde_json::from_str(&said).map(Some).map_err(|error| error.to_string())
+    answered(&order, async |args, inherit| runner.ask_own_busy(args, inherit, limit).await).await.map(Some)
 }
 
 /// Tells which transactions each of these places has files of, and what its mark says, in their order.
