@@ -442,6 +442,34 @@ fn a_release_that_tells_no_txid_is_compared_with_what_is_there_now() {
 }
 
 #[test]
+fn what_is_written_to_without_a_keeper_is_not_called_out_of_sync() {
+    for version in [LATEST, OLD] {
+        let world = World::new();
+        let config = backed_up(&world, &Store::Folder, version);
+        let running = litestream::replicate(&world, version, &config);
+        let (path, is_over) = (world.db(), std::sync::atomic::AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    sqlite::insert(&path, 1);
+                }
+            });
+            for _ in 0..3 {
+                let ended = verify(&world).litestream(version).arg("--read-only").run();
+                let code = ended.status.code();
+                if !matches!(code, Some(0 | 75)) {
+                    is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+                    panic!("{code:?} with {version}: {}", ended.log);
+                }
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        running.signal_group(Signal::SIGKILL);
+        running.finish();
+    }
+}
+
+#[test]
 fn a_litestream_that_hangs_says_nothing_of_its_replica() {
     for store in Store::all() {
         let world = World::new();

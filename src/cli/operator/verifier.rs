@@ -231,6 +231,7 @@ impl Verifier {
         began: Instant,
     ) -> Result<(), End> {
         let (db, path) = (&one.db, one.db.path.display());
+        let before = written(&db.path);
         let asked = match running.filter(|_| self.version.confirms()) {
             Some(running) => self.confirmed(db, running).await?,
             None => Asked::Nothing,
@@ -280,14 +281,21 @@ impl Verifier {
         if row.is_some() {
             verified.replicated.get_or_insert_with(|| began.elapsed());
         }
-        self.whole(db, copied.txid).await?;
+        match asked {
+            Asked::Confirmed(txid) => self.whole(db, Some(txid)).await?,
+            // A snapshot may be there before the transaction that it ends with.
+            Asked::Nothing | Asked::Refused(_) | Asked::Silent(_) => {
+                let last = copied.txid.filter(|_| written(&db.path) == before);
+                self.whole(db, last).await.map_err(End::Again)?;
+            }
+        }
         let pages = self.pages(db, &file, copied.txid, running.is_some()).await?;
-        let Some((code, before)) = row else { return self.by_pages(db, pages, running.is_some()) };
+        let Some((code, counted)) = row else { return self.by_pages(db, pages, running.is_some()) };
         let after = self.rows("count", &db.path, code).await.map_err(|why| {
             Verdict::Inconclusive
                 .because(format!("{path}: its tables cannot be counted: {why}"), "`--read-only` counts none")
         })?;
-        match other_count(before, &restored, &after) {
+        match other_count(counted, &restored, &after) {
             None => Ok(()),
             Some((table, rows)) => {
                 let what = format!(
@@ -297,7 +305,7 @@ impl Verifier {
                     db.replica
                 );
                 // Who deletes what he has just written has had another count in between.
-                let is_same = before.tables.get(&table) == after.tables.get(&table);
+                let is_same = counted.tables.get(&table) == after.tables.get(&table);
                 let is_certain = is_same && !matches!(pages, Pages::Equal | Pages::EqualBut);
                 let verdict = if is_certain { Verdict::OutOfSync } else { Verdict::Inconclusive };
                 let hint = if is_certain {
