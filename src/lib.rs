@@ -22,6 +22,8 @@ pub mod env_vars;
 pub mod error;
 pub mod foreign;
 pub mod holder;
+#[deny(clippy::wildcard_enum_match_arm)]
+pub mod http;
 pub mod inventory;
 pub mod ledger;
 pub mod litestream;

@@ -1,6 +1,8 @@
 //! Where lines for people come out: one stream on standard error, text or JSON, and the one
 //! rendering of a failure.
 
+pub mod recent;
+
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
@@ -228,6 +230,12 @@ where
         event.record(&mut message);
         let (level, target) = (event.metadata().level(), event.metadata().target());
         let source = target.split("::").next().unwrap_or(target);
+        recent::take(*level, || recent::Line {
+            at: now(),
+            level: word(*level),
+            source: source.to_owned(),
+            text: foreign::line(&secrets::mask(&message.0)).into_owned(),
+        });
         match self.0 {
             Format::Text => {
                 let (level, message) = (word(*level), foreign::line(&secrets::mask(&message.0)).into_owned());

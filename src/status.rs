@@ -42,6 +42,45 @@ impl Document {
     }
 }
 
+/// A part of a document: who asks for all of it has one of them in memory, and so has who answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Piece {
+    /// All but the databases; in the first one only.
+    pub head: Option<Document>,
+    /// The next databases.
+    pub databases: Vec<Database>,
+    /// With which number the next piece goes on; none after the last.
+    pub next: Option<usize>,
+}
+
+/// How a document ends.
+const END: &[u8] = b"]}\n";
+
+impl Piece {
+    /// What stands in the document for it: the texts of all pieces, one behind the other, are one line of JSON.
+    pub fn into_text(self) -> Vec<u8> {
+        let Self { head, databases, next } = self;
+        // Its names are texts, and none of its parts refuses to be written.
+        let json = |database: &Database| serde_json::to_vec(database).unwrap_or_default();
+        let mut text = Vec::new();
+        match head {
+            Some(head) => {
+                text = serde_json::to_vec(&Document { databases, ..head }).unwrap_or_default();
+                // All of it but the end of its list, which is its last field.
+                text.truncate(text.len().saturating_sub(END.len() - 1));
+            }
+            None => databases.iter().for_each(|database| {
+                text.push(b',');
+                text.extend(json(database));
+            }),
+        }
+        if next.is_none() {
+            text.extend(END);
+        }
+        text
+    }
+}
+
 /// The keeper itself. Times are RFC 3339 in UTC.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Keeper {
@@ -138,4 +177,29 @@ pub struct Restorable {
     pub from: String,
     /// The last one.
     pub to: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_of_all_pieces_are_the_document() {
+        let database = |path: &str| Database { path: path.to_owned(), ..Database::default() };
+        let whole = Document { databases: ["a", "b", "c"].map(database).into(), ..Document::of_another() };
+        let piece = |head: Option<Document>, paths: &[&str], next| Piece {
+            head,
+            databases: paths.iter().map(|path| database(path)).collect(),
+            next,
+        };
+        let head = || Some(Document::of_another());
+        for pieces in [
+            vec![piece(head(), &["a", "b", "c"], None)],
+            vec![piece(head(), &["a"], Some(1)), piece(None, &["b"], Some(2)), piece(None, &["c"], None)],
+            vec![piece(head(), &["a", "b", "c"], Some(3)), piece(None, &[], None)],
+        ] {
+            let text: Vec<u8> = pieces.into_iter().flat_map(Piece::into_text).collect();
+            assert_eq!(text.strip_suffix(b"\n"), Some(serde_json::to_vec(&whole).unwrap().as_slice()));
+        }
+    }
 }

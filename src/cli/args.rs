@@ -11,7 +11,7 @@ use super::duration;
 use super::examples;
 use super::operator::args as operator;
 pub use run::{
-    Check, Config, Gate, IfBehind, IfUnlistable, IfUnrelated, Lease, LogLevel, OnLag, Restart, Run,
+    Check, Config, Gate, HttpOpen, IfBehind, IfUnlistable, IfUnrelated, Lease, LogLevel, OnLag, Restart, Run,
 };
 
 /// Runs an app and Litestream as one unit: restores the database if it is missing, lets the app run

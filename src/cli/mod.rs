@@ -16,6 +16,7 @@ mod faults;
 mod findings;
 mod from;
 mod given;
+mod http;
 mod init;
 mod install;
 mod keeper_socket;

@@ -3,7 +3,7 @@
 use super::databases::{self, Found};
 use super::findings;
 use crate::config::lint::{self, Lint};
-use crate::config::{self, Config, Document, KeeperSection, LoadOptions, Origin, SECTION, Series, Setting};
+use crate::config::{self, Config, Document, KeeperSection, LoadOptions, Origin, Series};
 
 /// What there is to read, and Litekeeper's own half of it.
 pub(super) struct ConfigInput {
@@ -31,20 +31,15 @@ impl ConfigInput {
         self.found.document().map(|document| document.unset.clone()).unwrap_or_default()
     }
 
-    /// The `litekeeper` section, with what is wrong in it and what changes nothing.
+    /// The `litekeeper` section, with what is wrong in it.
     pub(super) fn section(&self) -> (KeeperSection, Vec<Lint>) {
-        let Some(document) = self.found.document() else { return (KeeperSection::default(), Vec::new()) };
-        let section = match &self.section {
-            Ok(section) => section.clone(),
-            Err(error) => return (KeeperSection::default(), lint::of_error(error)),
-        };
-        let idle = section.settings().iter().filter(|setting| setting.key.is_idle());
-        let lint = |setting: &Setting| {
-            let message = format!("`{SECTION}.{}` has no effect in this version", setting.key.path);
-            Lint::new(lint::NO_EFFECT, &document.origin, message).at(setting.line, 0)
-        };
-        let lints = idle.map(lint).collect();
-        (section, lints)
+        match &self.section {
+            Ok(section) => (section.clone(), Vec::new()),
+            Err(error) if self.found.document().is_some() => {
+                (KeeperSection::default(), lint::of_error(error))
+            }
+            Err(_) => (KeeperSection::default(), Vec::new()),
+        }
     }
 
     /// Litestream's half, as far as it can be read, and whether that is all of it.

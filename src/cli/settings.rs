@@ -9,6 +9,7 @@ use super::args;
 use super::databases::{self, Source};
 use super::faults::Faults;
 use super::given;
+use super::http;
 use super::layers::{Layers, Line, SettingOrigin};
 use super::listen::listen_fds;
 use super::mounted::{self, text_variable};
@@ -156,6 +157,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let asked = restore_txids.clone();
     let from = restored::elsewhere(&layers, &configured, &cwd)?;
     let checked = configured.clone();
+    let http = http::settings(&layers, &section)?;
     let env = variables(&layers, &configured, &section, &cwd, named.as_ref())?;
     let user = another(named, &source(args), &cwd)?;
     let old = Rc::new(Old::of(&binary, args.litestream_version));
@@ -213,15 +215,15 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         common,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
         socket,
+        http,
         json_log: args.log_format == Format::Json,
         runtime_roots: runtime_roots(),
     })
 }
 
 /// The app, unless it, or what the configuration names, is none that can be run.
-fn usable_app(Said { layers, configured, section, .. }: &Said) -> Result<Vec<OsString>, Failure> {
+fn usable_app(Said { layers, configured, .. }: &Said) -> Result<Vec<OsString>, Failure> {
     configured.names_any().map_err(|error| inventory::failure(&error))?;
-    warn_of_idle(section, configured);
     let app = app(layers, configured)?;
     words::refuse(&app, configured.origin())?;
     Ok(app)
@@ -238,14 +240,6 @@ fn variables(
     let mut databases = app_env::databases(configured);
     databases.extend(app_env::replicas(section, cwd, user));
     app_env::environment(inherited(user), layers, section.variables(), &databases, cwd)
-}
-
-/// Warns of settings that change nothing.
-fn warn_of_idle(section: &KeeperSection, configured: &Config) {
-    for setting in section.settings().iter().filter(|setting| setting.key.is_idle()) {
-        let (origin, line, key) = (configured.origin(), setting.line, setting.key.path);
-        tracing::warn!("{origin}:{line}: `litekeeper.{key}` has no effect in this version");
-    }
 }
 
 /// Finds Litestream, for an app that runs as this user.

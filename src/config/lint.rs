@@ -27,7 +27,7 @@ pub use environment::{Said, environment, is_written};
 pub use finding::{Lint, Rule, Severity};
 pub use problem::of_error;
 pub use replica::replicas;
-pub use rules::{DATABASE_PATH, LIMIT, NO_EFFECT, RULES, SECRET_IN_FILE, UNUSED_VARIABLE};
+pub use rules::{DATABASE_PATH, LIMIT, RULES, SECRET_IN_FILE, UNUSED_VARIABLE};
 
 /// Looks at a configuration that could be parsed, for the Litestream that will read it (0.5 if that
 /// is not known). What makes it no configuration at all is an [`super::Error`], see [`of_error`].

@@ -18,6 +18,7 @@ use super::message::Message;
 use super::runtime_folder::RuntimeFolder;
 use super::setup::{Looked, Setup};
 use super::table::DatabaseTable;
+use super::web::Web;
 use super::workplace::Workplace;
 use super::world::World;
 use crate::core::{Db, Event, ExitCode, Machine};
@@ -120,7 +121,8 @@ async fn begin(
         env: Rc::new(inputs.env),
         inherit: Vec::new(),
     };
-    keeper_socket::listen(&folder, outbox.clone())
+    let web = Web::open(&setup.http, outbox.clone())?;
+    keeper_socket::listen(&folder, outbox.clone(), web)
         .map_err(os(&folder.keeper_socket().display().to_string()))?;
     let leases = lease::of(&setup, &locks, &runner, &folder)?;
     let table = DatabaseTable::new(&setup.dbs, locks);

@@ -1,5 +1,5 @@
 //! The keeper's own control socket: a word in a line, an answer in a line of JSON. Who is neither root nor the user that the
-//! databases belong to cannot open it.
+//! databases belong to cannot open it. Who speaks HTTP there is answered by that (`http`).
 
 use std::io;
 use std::rc::Rc;
@@ -9,10 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::message::{Message, Outbox, Piece, StatusAsked};
+use super::message::{Message, Outbox, StatusAsked};
 use super::reload::{Asking, HOLDING, RELOAD, Report, WITHIN};
 use super::runtime_folder::RuntimeFolder;
-use crate::core::ExitCode;
+use super::web::Web;
+use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::status;
 
@@ -26,12 +27,14 @@ const WHOLE: Duration = Duration::from_secs(30);
 const TOLD_AT_ONCE: usize = 4;
 /// No word is longer, with its lines.
 const LONGEST: usize = 256;
+/// How a request begins that is none of these words.
+const METHODS: [&[u8]; 3] = [b"GET ", b"HEAD ", b"POST "];
 
 /// Listens for as long as the keeper lives.
 ///
 /// # Errors
 /// What the operating system says.
-pub(super) fn listen(folder: &RuntimeFolder, outbox: Outbox) -> io::Result<()> {
+pub(super) fn listen(folder: &RuntimeFolder, outbox: Outbox, web: Rc<Web>) -> io::Result<()> {
     let listener = UnixListener::from_std(folder.listen()?)?;
     let places = Rc::new(Semaphore::new(TOLD_AT_ONCE));
     tokio::task::spawn_local(async move {
@@ -39,7 +42,7 @@ pub(super) fn listen(folder: &RuntimeFolder, outbox: Outbox) -> io::Result<()> {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    tokio::task::spawn_local(serve(stream, outbox.clone(), places.clone()));
+                    tokio::task::spawn_local(serve(stream, outbox.clone(), places.clone(), web.clone()));
                 }
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
@@ -48,12 +51,12 @@ pub(super) fn listen(folder: &RuntimeFolder, outbox: Outbox) -> io::Result<()> {
     Ok(())
 }
 
-async fn serve(mut stream: UnixStream, outbox: Outbox, places: Rc<Semaphore>) {
-    let Ok(Some(ClientRequest { word, within, holding })) =
-        tokio::time::timeout(PATIENCE, read_word(&mut stream)).await
-    else {
-        return;
-    };
+async fn serve(mut stream: UnixStream, outbox: Outbox, places: Rc<Semaphore>, web: Rc<Web>) {
+    let Ok(Some(said)) = tokio::time::timeout(PATIENCE, read_line(&mut stream)).await else { return };
+    if METHODS.iter().any(|method| said.starts_with(method)) {
+        return web.answer(stream, said);
+    }
+    let Some(ClientRequest { word, within, holding }) = read_word(said) else { return };
     let report = if word == status::ASK {
         let whole = within.map_or(WHOLE, |within| within.min(WHOLE));
         // Who is not told in time is told nothing more: half an answer is none.
@@ -90,8 +93,9 @@ async fn tell_status(
         let (sender, receiver) = oneshot::channel();
         let _ = outbox.send(Message::Status(StatusAsked { from, holding, sender }));
         // The end of the keeper ends this as well.
-        let Ok(Piece { text, next }) = receiver.await else { return };
-        let written = tokio::time::timeout(PATIENCE, stream.write_all(&text)).await;
+        let Ok(piece) = receiver.await else { return };
+        let next = piece.next.map(Db);
+        let written = tokio::time::timeout(PATIENCE, stream.write_all(&piece.into_text())).await;
         if next.is_none() || !matches!(written, Ok(Ok(()))) {
             return;
         }
@@ -106,8 +110,8 @@ struct ClientRequest {
     holding: Option<(u64, u64)>,
 }
 
-/// The word, and what came with it: it is sent at once.
-async fn read_word(stream: &mut UnixStream) -> Option<ClientRequest> {
+/// The first line, and what came with it.
+async fn read_line(stream: &mut UnixStream) -> Option<Vec<u8>> {
     let (mut said, mut piece) = (Vec::new(), [0; LONGEST]);
     while said.len() < LONGEST && !said.contains(&b'\n') {
         let room = LONGEST - said.len();
@@ -116,6 +120,11 @@ async fn read_word(stream: &mut UnixStream) -> Option<ClientRequest> {
             read => said.extend_from_slice(&piece[..read]),
         }
     }
+    Some(said)
+}
+
+/// The word, and what came with it: it is sent at once.
+fn read_word(said: Vec<u8>) -> Option<ClientRequest> {
     let said = String::from_utf8(said).ok()?;
     let (word, rest) = said.split_once('\n')?;
     let line =

@@ -10,6 +10,8 @@ use super::rounds::{Admission, Answer};
 use super::wal::WalLocks;
 use crate::core::{Cause, Db, Ended, Event};
 use crate::error::Failure;
+use crate::http;
+use crate::status::Piece;
 
 /// What tasks tell the driver.
 pub(super) enum Message {
@@ -59,6 +61,8 @@ pub(super) enum Message {
     Reload(Asking),
     /// Somebody wants to know how the unit is.
     Status(StatusAsked),
+    /// The same over HTTP.
+    Asked(http::Ask),
     /// The time of somebody who waits for a report is over.
     ReloadLate,
     /// The n-th Litestream has not become one.
@@ -75,13 +79,6 @@ pub(super) struct StatusAsked {
     pub(super) holding: Option<(u64, u64)>,
     /// Where it goes.
     pub(super) sender: oneshot::Sender<Piece>,
-}
-
-/// A piece of a document.
-pub(super) struct Piece {
-    pub(super) text: Vec<u8>,
-    /// From which database the next one goes on; none after the last.
-    pub(super) next: Option<Db>,
 }
 
 pub(super) type Outbox = mpsc::UnboundedSender<Message>;

@@ -61,6 +61,7 @@ mod tenants;
 mod upload;
 mod wal;
 mod watch;
+mod web;
 mod workplace;
 mod world;
 

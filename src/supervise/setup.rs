@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::backup::Chosen;
 use crate::core::Policy;
 use crate::error::Failure;
+use crate::http;
 use crate::inventory::Inventory;
 use crate::litestream::database::Database;
 use crate::litestream::folder::{Backups, Folder};
@@ -129,6 +130,8 @@ pub struct Setup {
     pub configuration: Option<PathBuf>,
     /// Where the user wants Litestream's control socket; else it is in the runtime folder.
     pub socket: Option<PathBuf>,
+    /// What is told over HTTP, where and to whom.
+    pub http: http::Settings,
     /// Log lines are JSON, those of a shim without a keeper as well.
     pub json_log: bool,
     /// Where the runtime folder is made.

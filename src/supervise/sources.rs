@@ -17,6 +17,7 @@ use super::wal;
 use crate::core::{Cause, Db, Ended, Event, ExitCode, NotStarted, Turn};
 use crate::error::Failure;
 use crate::foreign;
+use crate::http::Ask;
 use crate::os::signal::{self, Received, Sender, Signals};
 use crate::os::terminal::Terminal;
 use crate::shim::{Target, ToKeeper, ToShim};
@@ -267,6 +268,7 @@ impl Driver {
             }
             Message::Reload(asker) => self.reload(asker),
             Message::Status(asked) => self.tell_status(asked),
+            Message::Asked(ask) => self.answer(ask),
             Message::ReloadLate => round::report_late(&mut self.world, self.machine.moment()),
             Message::NotLaunched(launch, _) | Message::LitestreamReaped(launch, _)
                 if launch != self.world.litestream.launches() => {}
@@ -351,6 +353,19 @@ impl Driver {
         };
         // Who has gone meanwhile needs no answer.
         let _ = asked.sender.send(piece);
+    }
+
+    fn answer(&self, ask: Ask) {
+        let now = Instant::now();
+        // Who has gone meanwhile needs no answer.
+        match ask {
+            Ask::Keeper(sender) => {
+                let _ = sender.send(status::keeper(&self.world, &self.machine.status(now)));
+            }
+            Ask::Piece(from, sender) => {
+                self.tell_status(StatusAsked { from: from.map(Db), holding: None, sender });
+            }
+        }
     }
 
     fn note_end_of_litestream(&mut self, how: Ended) {

@@ -1,8 +1,5 @@
 //! What is known of the unit, as a document in pieces: whoever asks has one of them in memory, and so has this process.
 
-use serde::Serialize;
-
-use super::message::Piece;
 use super::world::World;
 use crate::core::{Db, Ended, Lost, Standing, State, Status, Unready};
 use crate::foreign;
@@ -10,7 +7,7 @@ use crate::litestream::argv;
 use crate::litestream::database::{self, Database};
 use crate::litestream::position::{self, Position};
 use crate::os::{permit, signal};
-use crate::status::{self, Document};
+use crate::status::{self, Document, Piece};
 
 /// So many databases are in one piece.
 const PIECE: usize = 32;
@@ -19,12 +16,12 @@ const MOST_REASONS: usize = 16;
 
 /// It is another keeper that is meant.
 pub(super) fn of_another() -> Piece {
-    Piece { text: line(&Document::of_another()), next: None }
+    Piece { head: Some(Document::of_another()), databases: Vec::new(), next: None }
 }
 
 /// The processes, and the first databases.
 pub(super) fn first(world: &World, unit: &Status, standing: impl Fn(Db) -> Standing) -> Piece {
-    let document = Document {
+    let head = Document {
         version: status::VERSION,
         holds: true,
         keeper: Some(keeper(world, unit)),
@@ -32,34 +29,11 @@ pub(super) fn first(world: &World, unit: &Status, standing: impl Fn(Db) -> Stand
         litestream: Some(litestream(world, unit)),
         databases: Vec::new(),
     };
-    let mut text = line(&document);
-    // All of it but the end of its list, which is its last field.
-    text.truncate(text.len().saturating_sub(END.len()));
-    let (more, next) = databases(world, Db(0), standing);
-    text.extend(more);
-    Piece { text, next }
+    Piece { head: Some(head), ..next(world, Db(0), standing) }
 }
 
-/// The databases from this one on.
+/// So many databases as one piece has, from this one on.
 pub(super) fn next(world: &World, from: Db, standing: impl Fn(Db) -> Standing) -> Piece {
-    let (more, next) = databases(world, from, standing);
-    let is_end = more.first().is_none_or(|first| *first == END[0]);
-    let text = if is_end { more } else { [b",".as_slice(), &more].concat() };
-    Piece { text, next }
-}
-
-/// How a document ends.
-const END: &[u8] = b"]}\n";
-
-fn line(document: &impl Serialize) -> Vec<u8> {
-    // Its names are texts, and none of its parts refuses to be written.
-    let mut line = serde_json::to_vec(document).unwrap_or_default();
-    line.push(b'\n');
-    line
-}
-
-/// So many of them as one piece has, with the end behind the last.
-fn databases(world: &World, from: Db, standing: impl Fn(Db) -> Standing) -> (Vec<u8>, Option<Db>) {
     let listed = world.databases.table.listed();
     let begin = listed.partition_point(|(db, _)| *db < from);
     let here = listed.iter().skip(begin).take(PIECE + 1).cloned();
@@ -68,23 +42,14 @@ fn databases(world: &World, from: Db, standing: impl Fn(Db) -> Standing) -> (Vec
     let outside = outside.take(PIECE + 1).map(|(db, tenant)| (db, tenant.named.database.clone()));
     let mut all: Vec<(Db, Database)> = here.chain(outside).collect();
     all.sort_by_key(|(db, _)| *db);
-    let next = all.get(PIECE).map(|(db, _)| *db);
+    let next = all.get(PIECE).map(|(db, _)| db.0);
     all.truncate(PIECE);
     let aliases = world.setup.inventory.aliases();
-    let mut text = Vec::new();
-    for (db, database) in &all {
+    let databases = all.iter().map(|(db, database)| {
         let alias = aliases.iter().find(|(_, of)| *of == database.path).map(|(alias, _)| alias.clone());
-        if !text.is_empty() {
-            text.push(b',');
-        }
-        text.extend(
-            serde_json::to_vec(&described(world, *db, database, alias, standing(*db))).unwrap_or_default(),
-        );
-    }
-    if next.is_none() {
-        text.extend(END);
-    }
-    (text, next)
+        described(world, *db, database, alias, standing(*db))
+    });
+    Piece { head: None, databases: databases.collect(), next }
 }
 
 fn described(
@@ -128,7 +93,8 @@ fn error(world: &World, db: Db, database: &Database) -> Option<String> {
     world.notices.reason_of(db).or_else(refused).map(|error| foreign::piece(&error))
 }
 
-fn keeper(world: &World, unit: &Status) -> status::Keeper {
+/// The keeper, and what it says of the unit.
+pub(super) fn keeper(world: &World, unit: &Status) -> status::Keeper {
     status::Keeper {
         pid: std::process::id().cast_signed(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -143,7 +143,8 @@ litekeeper:
         level: info
       litestream:
         binary: /bin/litestream
-      http: ":9000"
+      http:
+        listen: ":9000"
     "#);
 }
 
@@ -306,6 +307,8 @@ fn values(option: &str) -> [&'static str; 3] {
         "before" | "env-file" | "hide-env" | "user" | "cwd" | "litestream-binary" | "allow-litestream" => {
             ["/file", "/variable", "/flag"]
         }
+        "http" => ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"],
+        "http-open" => ["health", "metrics", "health"],
         "enabled-if" => ["FILE", "VARIABLE", "FLAG"],
         _ => ["11s", "12s", "13s"],
     }

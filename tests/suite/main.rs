@@ -44,6 +44,7 @@ mod handover;
 mod harness;
 mod held_up;
 mod hostile;
+mod http;
 mod hung;
 mod in_the_way;
 mod init;

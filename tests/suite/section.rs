@@ -353,7 +353,7 @@ litekeeper:
   log: {level: [info]}
   litestream: {version: latest}
   before: bin/migrate && bin/seed
-  http: 9000
+  http: nowhere
   resolver: {command: [], interval: 30}
   max-lag: 5s
 ";
@@ -373,7 +373,7 @@ litekeeper:
     /litekeeper.yml:9: `litekeeper.log.level` must be a single text
     /litekeeper.yml:10: `litekeeper.litestream.version: latest`: not a version: write it as 0.5.17
     /litekeeper.yml:11: `litekeeper.before` has a `&`, which only a shell understands
-    /litekeeper.yml:12: `litekeeper.http: 9000`: not an address: write it as 127.0.0.1:9000
+    /litekeeper.yml:12: `litekeeper.http.listen: nowhere`: its port is no number from 0 to 65535: write 127.0.0.1:9090, :9090 for all addresses, or a port alone
     /litekeeper.yml:13: `litekeeper.resolver.command` is an empty command
     /litekeeper.yml:13: `litekeeper.resolver.interval: 30`: a unit is missing: `30s` is seconds, `30ms` milliseconds
     /litekeeper.yml:14: unknown key `litekeeper.max-lag`; did you mean `litekeeper.watch.max-lag`?

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::duration;
 use crate::cli::from::{self, RestoreFrom};
 use crate::cli::txid::{self, RestoreTxid};
+use crate::http;
 use crate::litestream::version::Version;
 use crate::printer::Format;
 use crate::supervise::OnLock;
@@ -157,6 +158,14 @@ pub struct Run {
     #[arg(long, value_name = "VERSION", value_parser = litestream_version, env = "LITEKEEPER_LITESTREAM_VERSION")]
     pub litestream_version: Option<Version>,
 
+    /// Tell health, metrics and the page over HTTP: 127.0.0.1:9090, a port alone for this machine, :9090 for all addresses.
+    #[arg(long, value_name = "ADDR", value_parser = http::Address::parse, env = "LITEKEEPER_HTTP")]
+    pub http: Option<http::Address>,
+
+    /// What everybody may ask for where --http leads; all else is for this machine, or for LITESTREAM_USERNAME with LITESTREAM_PASSWORD.
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',', env = "LITEKEEPER_HTTP_OPEN")]
+    pub http_open: Vec<HttpOpen>,
+
     /// Variables for the app, --before, and what the configuration and Litestream look up, unless they are set already, in dotenv syntax; repeatable.
     #[arg(long, value_name = "FILE", env = "LITEKEEPER_ENV_FILE")]
     pub env_file: Vec<PathBuf>,
@@ -299,6 +308,15 @@ pub enum IfUnlistable {
     Refuse,
     /// It is taken for a new one.
     Allow,
+}
+
+/// What can be opened to everybody over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HttpOpen {
+    /// `/livez` and `/readyz`.
+    Health,
+    /// `/metrics`.
+    Metrics,
 }
 
 /// Which log lines there are.

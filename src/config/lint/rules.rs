@@ -61,7 +61,6 @@ rules! {
     (DUPLICATE_KEY, Warning, "duplicate-key", "a key is there twice in one mapping: the later one counts"),
     (BROKEN_ESCAPE, Warning, "broken-escape", "a `%` in a URL that is not followed by two hexadecimal digits, and what it stands in is left out"),
     (LOGGING, Warning, "logging", "a log type or level that Litestream does not know"),
-    (NO_EFFECT, Warning, "no-effect", "a key of the `litekeeper` section that has no effect in this version"),
     (SOCKET_OFF, Note, "socket-off", "the control socket is switched off, but Litekeeper needs it"),
     (SECRET_IN_FILE, Note, "secret-in-file", "a secret is written in the file itself"),
 }

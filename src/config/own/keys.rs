@@ -15,13 +15,6 @@ pub struct KeeperKey {
     pub shape: Shape,
 }
 
-impl KeeperKey {
-    /// Says whether the key is only checked, and has no effect in this version.
-    pub fn is_idle(&self) -> bool {
-        self.path == "http"
-    }
-}
-
 /// What a value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -94,7 +87,11 @@ pub const KEYS: &[KeeperKey] = &[
     option("litestream.binary", "litestream-binary", Shape::Text),
     option("litestream.version", "litestream-version", Shape::Text),
     option("litestream.allow", "allow-litestream", Shape::Text),
-    own("http", Shape::Text),
+    option("http.listen", "http", Shape::Text),
+    option("http.open", "http-open", Shape::Texts),
+    own("http.auth.username", Shape::Text),
+    own("http.auth.password", Shape::Text),
+    own("http.auth.token", Shape::Text),
     own("vfs", Shape::Replicas),
     own("aliases", Shape::Names),
     own("path-prefix", Shape::Text),
@@ -108,7 +105,7 @@ pub const OFF: &str = "false";
 
 /// Groups that may be a single text, and the key that this text is the value of.
 const SHORT: &[(&str, &str)] =
-    &[("restart", "restart.when"), ("gate", "gate.until"), ("lease", "lease.mode")];
+    &[("restart", "restart.when"), ("gate", "gate.until"), ("lease", "lease.mode"), ("http", "http.listen")];
 
 /// Returns the key at `path`.
 pub(in crate::config) fn find(path: &str) -> Option<&'static KeeperKey> {

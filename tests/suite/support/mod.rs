@@ -47,6 +47,7 @@ pub mod django;
 pub mod docs;
 pub mod fetched;
 pub mod history;
+pub mod http;
 pub mod keeper;
 pub mod litestream;
 pub mod operator;

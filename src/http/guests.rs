@@ -1,0 +1,88 @@
+//! Who is connected. Where there is no room for one more, the one goes that has been saying nothing for longest: who asks and is answered
+//! keeps its place.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use tokio::task::AbortHandle;
+
+/// So many at once.
+pub(super) const MOST: usize = 1536;
+
+/// What one connection does.
+#[derive(Clone, Default)]
+pub(super) struct Guest(Rc<Cell<bool>>);
+
+impl Guest {
+    /// Its request is being answered until what this returns is dropped.
+    pub(super) fn serve(&self) -> Served {
+        self.0.set(true);
+        Served(self.0.clone())
+    }
+}
+
+/// See [`Guest::serve`].
+pub(super) struct Served(Rc<Cell<bool>>);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+/// All of them, the oldest first.
+#[derive(Default)]
+pub(super) struct Guests(RefCell<VecDeque<(Guest, AbortHandle)>>);
+
+impl Guests {
+    /// Makes room for one more, where that can be done.
+    pub(super) fn has_room(&self) -> bool {
+        let mut all = self.0.borrow_mut();
+        all.retain(|(_, task)| !task.is_finished());
+        if all.len() < MOST {
+            return true;
+        }
+        let Some(silent) = all.iter().position(|(guest, _)| !guest.0.get()) else { return false };
+        if let Some((_, task)) = all.remove(silent) {
+            task.abort();
+        }
+        true
+    }
+
+    /// Takes one in.
+    pub(super) fn enter(&self, guest: Guest, task: AbortHandle) {
+        self.0.borrow_mut().push_back((guest, task));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_says_nothing_makes_room() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let local = tokio::task::LocalSet::new();
+        local.block_on(&runtime, async {
+            let (guests, mut served) = (Guests::default(), Vec::new());
+            for place in 0..MOST {
+                assert!(guests.has_room());
+                let guest = Guest::default();
+                if place != 7 {
+                    served.push(guest.serve());
+                }
+                guests.enter(guest, tokio::task::spawn_local(std::future::pending::<()>()).abort_handle());
+            }
+            assert!(guests.has_room(), "one of them says nothing");
+            assert_eq!(guests.0.borrow().len(), MOST - 1);
+            guests.enter(
+                Guest(Rc::new(Cell::new(true))),
+                tokio::task::spawn_local(std::future::pending::<()>()).abort_handle(),
+            );
+            assert!(!guests.has_room(), "all are being answered");
+            served.pop();
+            assert!(guests.has_room());
+        });
+    }
+}
