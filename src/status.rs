@@ -23,6 +23,9 @@ pub struct Document {
     pub app: Option<App>,
     /// Litestream.
     pub litestream: Option<Litestream>,
+    /// How old a change may become that no replica has confirmed.
+    #[serde(default)]
+    pub max_lag_ms: Option<u64>,
     /// All that it has or should have.
     #[serde(default)]
     pub databases: Vec<Database>,
@@ -37,6 +40,7 @@ impl Document {
             keeper: None,
             app: None,
             litestream: None,
+            max_lag_ms: None,
             databases: Vec::new(),
         }
     }

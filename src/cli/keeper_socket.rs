@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use super::settings;
 use crate::holder::is_believed;
 use crate::os::{permit, socket, user};
+use crate::status;
 use crate::supervise::{self, HOLDING, WITHIN};
 
 /// The milliseconds between two tries to connect to a keeper whose queue is full.
 const RETRY: u16 = 10;
-/// How much longer a keeper is listened to that was asked: it answers within the limit with what has come true by then, and
+/// How much longer a keeper is listened to that was asked to do something: it answers within the limit with what has come true by then, and
 /// may be late on a busy machine.
 const LATE: Duration = Duration::from_secs(5);
 /// Room for an answer about some ten thousand databases.
@@ -69,7 +70,9 @@ pub(super) fn ask(
     stream
         .write_all(format!("{word}\n{WITHIN}{within}\n{holding}").as_bytes())
         .map_err(|error| deadline.or(error))?;
-    deadline.at += LATE;
+    if word != status::ASK {
+        deadline.at += LATE;
+    }
     read_line(&stream, &deadline)
 }
 

@@ -64,6 +64,15 @@ impl Inventory {
         self.config.aliases()
     }
 
+    /// Returns the variable that tells the app where this database is, if there is one.
+    pub fn variable_of(&self, path: &Path) -> Option<String> {
+        if self.config.databases().first().is_some_and(|first| first.path == path) {
+            return Some("LITEKEEPER_DATABASE".to_owned());
+        }
+        let alias = self.aliases().into_iter().find(|(_, of)| of == path)?.0;
+        Some(format!("LITEKEEPER_DATABASE_{}", config::variable_of_alias(&alias)))
+    }
+
     /// Returns what Litestream is started with: what the user wrote, and what the resolver named. What is in folders it
     /// finds itself.
     pub fn generate(&self, socket: &Path, named: &[Entry]) -> Inputs {

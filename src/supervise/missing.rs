@@ -100,7 +100,13 @@ impl Use {
 }
 
 /// Tells that a database is not there, with what may be meant in its place.
-pub(super) fn tell(database: &Database, listed: &Listed, runner: &Runner, tree: &AppTree) {
+pub(super) fn tell(
+    database: &Database,
+    variable: Option<String>,
+    listed: &Listed,
+    runner: &Runner,
+    tree: &AppTree,
+) {
     let (database, listed) = (database.clone(), listed.clone());
     let (runner, shim, app) = (runner.clone(), tree.shim_pid(), tree.running_name());
     tokio::task::spawn_local(async move {
@@ -110,7 +116,7 @@ pub(super) fn tell(database: &Database, listed: &Listed, runner: &Runner, tree: 
         };
         let known: Vec<PathBuf> = listed.iter().map(|(_, database)| real(&database.path)).collect();
         let (configured, others): (Vec<_>, Vec<_>) = open.into_iter().partition(|path| known.contains(path));
-        say(&app, &database, !configured.is_empty(), others);
+        say(&app, &database, variable, !configured.is_empty(), others);
     });
 }
 
@@ -145,15 +151,13 @@ fn real(path: &Path) -> PathBuf {
     permit::theirs(|| path.canonicalize()).unwrap_or_else(|_| path.to_owned())
 }
 
-fn say(app: &str, database: &Database, has_configured: bool, open: Vec<PathBuf>) {
+fn say(app: &str, database: &Database, variable: Option<String>, has_configured: bool, open: Vec<PathBuf>) {
     let path = database.path.display();
     let instead = match open.is_empty() {
         true if has_configured => format!("{app} has no SQLite file open but those that are configured"),
         true => format!("{app} has no other SQLite file open either"),
         false => format!("{app} has open: {}, which nobody replicates", shown(&open)),
     };
-    tracing::warn!(
-        "{path} is not there, so nothing is replicated of it; {instead}. Correct the path, or have the app take it from \
-         LITEKEEPER_DATABASE"
-    );
+    let from = variable.map_or_else(String::new, |name| format!(", or have the app take it from {name}"));
+    tracing::warn!("{path} is not there, so nothing is replicated of it; {instead}. Correct the path{from}");
 }

@@ -27,6 +27,7 @@ pub(super) fn first(world: &World, unit: &Status, standing: impl Fn(Db) -> Stand
         keeper: Some(keeper(world, unit)),
         app: Some(app(world, unit)),
         litestream: Some(litestream(world, unit)),
+        max_lag_ms: u64::try_from(world.setup.policy.max_lag.as_millis()).ok(),
         databases: Vec::new(),
     };
     Piece { head: Some(head), ..next(world, Db(0), standing) }
@@ -63,7 +64,10 @@ fn described(
     let size_bytes = size(&database.path);
     let local = position::local(world.litestream.version, &database.meta);
     let confirmation = world.confirmation(db);
-    let is_known = state != State::Unknown;
+    let is_known = match state {
+        State::Replicated | State::Lagging | State::Replaced => true,
+        State::Missing | State::Unknown => false,
+    };
     status::Database {
         path: database.path.to_string_lossy().into_owned(),
         alias,

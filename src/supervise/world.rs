@@ -562,7 +562,9 @@ impl World {
 
         if let Note::Missing(db) = note {
             if let Some(database) = self.databases.table.get(*db) {
-                missing::tell(database, &self.databases.table.listed(), &self.runner, &self.tree);
+                let variable = self.setup.inventory.variable_of(&database.path);
+                let listed = self.databases.table.listed();
+                missing::tell(database, variable, &listed, &self.runner, &self.tree);
             }
             return;
         }

@@ -157,3 +157,27 @@ fn a_database_that_is_written_to_now_and_then_is_in_use() {
     let ended = keeper(&world, "warn").app(each).run().expect_code(0);
     assert!(!ended.log.contains("nobody replicates"), "{}", ended.log);
 }
+
+#[test]
+fn a_missing_database_is_named_with_its_own_variable() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    let text = format!(
+        "litekeeper: {{aliases: {{job-queue: '{other}'}}}}\ndbs:\n  - path: {db}\n    replica: {{path: {root}/a}}\n  - path: {other}\n    replica: {{path: {root}/b}}\n",
+        other = other(&world).display(),
+        db = world.db().display(),
+        root = world.root().display(),
+    );
+    let config = world.write("own.yml", &text);
+    let app = App::new(&world.trace()).on_exit("TERM", 0).ready().wait();
+    let running = Keeper::new(&world).config(&config).app(app).start();
+    let line = running.wait_log(1, "is not there, so nothing is replicated of it");
+    assert!(line.contains(&*other(&world).to_string_lossy()), "{line}");
+    assert!(line.ends_with("have the app take it from LITEKEEPER_DATABASE_JOB_QUEUE"), "{line}");
+    let status: serde_json::Value = crate::support::operator::printed(
+        crate::support::operator::operator(&world, "status").config(&config),
+        1,
+    );
+    assert!(status["databases"][1]["lag_seconds"].is_null(), "{status}");
+    running.stop(0);
+}

@@ -93,3 +93,15 @@ fn a_keeper_whose_databases_a_resolver_names_is_asked_too() {
     running.stop(143);
     unhealthy(ask(), "no keeper runs");
 }
+
+#[test]
+fn a_keeper_that_is_stopped_is_waited_for_no_longer_than_is_said() {
+    let world = World::new();
+    let running = quiet(&world, &Store::Folder, LATEST, (3, ""));
+    running.keeper().signal(Signal::SIGSTOP);
+    let began = Instant::now();
+    unhealthy(healthcheck(&world).arg("--timeout=1s").run(), "no answer within 1s");
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    running.keeper().signal(Signal::SIGCONT);
+    running.stop(0);
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -231,8 +232,8 @@ fn a_replica_that_does_not_answer_or_refuses_is_told() {
     let store = Store::all().into_iter().next_back().expect("two");
     backed_up(&world, &store, LATEST);
     let Store::S3(s3) = &store else { panic!("S3 is the last") };
-    for (version, command) in [(LATEST, "ltx"), (OLD, "snapshots")] {
-        let ask = || operator(&world, command).litestream(version);
+    for command in ["ltx", "snapshots"] {
+        let ask = || operator(&world, command);
         let gone = format!("s3://backups/app?endpoint=http://127.0.0.1:{}&region=us-east-1", free_port());
         refused(ask().arg(&gone), 69, "error: replica s3://backups/app");
         let other = s3.url("nowhere", "app");
@@ -364,4 +365,51 @@ fn the_page_about_json_has_every_name() {
         let told = part.matches("\": ").count();
         assert_eq!(told, one.as_object().expect("an object").len(), "{command}: {part}");
     }
+}
+
+#[test]
+fn a_place_that_is_none_is_not_called_empty() {
+    for (version, command) in [(LATEST, "ltx"), (LATEST, "snapshots"), (OLD, "wal")] {
+        let world = World::new();
+        let url = format!("file://{}", world.path("nowhere").display());
+        let ended = operator(&world, command).litestream(version).arg(&url).run().expect_code(69);
+        ended.expect_log("nowhere: there is no such folder");
+        let ended = operator(&world, command).litestream(version).arg("ftp://b/x").run().expect_code(64);
+        ended.expect_log("ftp://b/x: litestream replicates to no `ftp://`").expect_log("s3://, file://");
+    }
+}
+
+/// Litestream 0.3 asks Amazon.
+#[test]
+fn parameters_that_a_release_does_not_read_are_refused() {
+    let world = World::new();
+    for command in ["snapshots", "wal", "restore"] {
+        let keeper = operator(&world, command).litestream(OLD).arg("s3://b/p?endpoint=http://127.0.0.1:1");
+        let keeper = if command == "restore" { keeper.args(["-o", "x.db"]) } else { keeper };
+        keeper.run().expect_code(64).expect_log("litestream 0.3.13 reads no parameters in a URL");
+    }
+}
+
+#[test]
+fn a_page_in_the_place_of_a_bucket_is_not_called_empty() {
+    let server = Arc::new(tiny_http::Server::http("127.0.0.1:0").expect("a port"));
+    let serving = server.clone();
+    let answering = std::thread::spawn(move || {
+        for request in serving.incoming_requests() {
+            let html = tiny_http::Header::from_bytes("Content-Type", "text/html").expect("a header");
+            let _ = request.respond(tiny_http::Response::from_string("<html></html>").with_header(html));
+        }
+    });
+    let address = server.server_addr().to_ip().expect("a port");
+    let world = World::new();
+    let text = format!(
+        "dbs:\n  - path: app.db\n    replica: {{type: s3, bucket: b, path: p, region: us-east-1, endpoint: 'http://{address}', force-path-style: true}}\n"
+    );
+    world.write("litestream.yml", &text);
+    for command in ["ltx", "snapshots"] {
+        let ended = operator(&world, command).run().expect_code(69);
+        ended.expect_log("nothing is listed there, which proves nothing");
+    }
+    server.unblock();
+    answering.join().expect("a server");
 }

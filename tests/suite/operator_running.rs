@@ -320,3 +320,16 @@ fn a_question_is_asked_on_a_terminal() {
         assert_eq!(world.path(".app.db-litestream").exists(), stays);
     }
 }
+
+#[test]
+fn what_is_not_there_is_not_called_synced() {
+    let world = World::new();
+    let running = quiet(&world, &Store::Folder, LATEST, (3, ""));
+    // Litestream goes on with the file that it has open.
+    std::fs::rename(world.db(), world.path("moved.db")).expect("ours");
+    for args in [vec!["app.db"], vec!["app.db", "--wait"]] {
+        operator(&world, "sync").args(args).run().expect_code(69).expect_log("the database is not there");
+    }
+    std::fs::rename(world.path("moved.db"), world.db()).expect("ours");
+    running.stop(0);
+}

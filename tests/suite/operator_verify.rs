@@ -501,3 +501,31 @@ fn what_a_version_cannot_tell_is_one_line_with_the_one_that_can() {
     litestream.signal(Signal::SIGCONT);
     unit.stop(0);
 }
+
+/// What is taken away after the last drain would be in the database alone.
+#[test]
+fn a_keeper_that_stops_meanwhile_leaves_the_database_as_its_backup_is() {
+    let world = World::new();
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let config = world.config(&s3.replica("backups", "app"));
+    sqlite::create(&world.db(), 10);
+    let app = App::new(&world.trace()).on_exit("TERM", 0).ready().wait();
+    let running = Keeper::new(&world).config(&config).envs(S3::env()).app(app).start();
+    world.trace().wait("ready");
+    // Long enough for the stop to come between.
+    s3.throttle(2 << 10);
+    let verifying = verify(&world).start();
+    let has_table = || {
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
+        sqlite::open(&world.db()).query_row(sql, [TABLE], |row| row.get::<_, i64>(0)).unwrap_or(0) > 0
+    };
+    wait_until("the row", DEADLINE, has_table);
+    running.signal(Signal::SIGTERM);
+    running.finish();
+    s3.resume();
+    verifying.finish();
+    let ended = verify(&world).arg("--read-only").run();
+    let code = ended.status.code();
+    assert!(code == Some(0), "{code:?}: {}", ended.log);
+}

@@ -333,7 +333,7 @@ pub struct Restore {
     pub timeout: Duration,
 
     /// Go on with what comes, until it is told to stop (Litestream 0.5.9); the file is to be read only.
-    #[arg(short = 'f', long, conflicts_with_all = ["timestamp", "txid", "generation", "index", "to_dir", "dry_run", "json"])]
+    #[arg(short = 'f', long, conflicts_with_all = ["timestamp", "txid", "generation", "index", "to_dir", "dry_run", "json", "if_missing", "if_replica_exists", "force", "yes", "timeout", "parallel", "replica"])]
     pub follow: bool,
 
     /// How often it looks for what comes [default: Litestream's own, 1s].

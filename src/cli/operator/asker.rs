@@ -60,6 +60,7 @@ impl Asker {
             return Err(Failure::new(ExitCode::CONFIG, "litestream was not found")
                 .hint("`litekeeper install` gets it"));
         };
+        opened.refuse_parameters(version)?;
         let series = Series::of(version.is_ltx());
         opened.said.configured.check(series).map_err(|error| inventory::failure(&error))?;
         let folder = Sample::make(None).map_err(|error| {
@@ -145,17 +146,17 @@ impl Asker {
         listed.map_err(|error| failure(&error))
     }
 
-    /// What a database's place holds of either series; `None` where nobody can tell.
+    /// What a database's place holds of either series, or why that could not be seen; `None` where nobody but Litestream can look.
     pub(super) async fn held(
         &self,
         inventory: &Inventory,
         one: &Candidate,
         limit: Duration,
-    ) -> Option<Formats> {
+    ) -> Option<Result<Formats, String>> {
         let apart = self.apart(inventory, std::slice::from_ref(one)).ok()?;
         let (_, env) = apart.get(&one.db.path)?;
         let runner = Runner { env: env.clone(), ..self.runner.clone() };
-        backup::held_formats(&runner, &one.db, limit).await?.ok()
+        backup::held_formats(&runner, &one.db, limit).await
     }
 }
 

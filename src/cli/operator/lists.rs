@@ -1,6 +1,7 @@
 //! What is in one backup: `litekeeper ltx`, `snapshots`, `generations` and `wal`.
 
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 
 use serde_json::{Value, json};
 
@@ -12,11 +13,13 @@ use super::shown::{self, Lines};
 use crate::cli::one_shot;
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::foreign;
 use crate::litestream::argv;
 use crate::litestream::ltx;
 use crate::litestream::version::Version;
+use crate::os::permit;
 use crate::printer::Paint;
-use crate::replica::helper::Formats;
+use crate::replica::helper::{Formats, is_blind};
 
 /// Lists the LTX files of a backup.
 ///
@@ -171,10 +174,34 @@ fn ask(
         };
         let text = if url.is_some() { text.map_err(nameless) } else { text }?;
         if text.lines().nth(1).is_none() {
-            refuse_other_series(&asker, &one, asker.held(&inventory, &one, args.timeout).await)?;
+            refuse_missing(&one)?;
+            match asker.held(&inventory, &one, args.timeout).await {
+                Some(Err(why)) if !is_blind(&why) => return Err(unproven(&one, &why)),
+                held => refuse_other_series(&asker, &one, held.and_then(Result::ok))?,
+            }
         }
         Ok((asker.version, text))
     })?
+}
+
+/// Refuses to call a folder empty that is not there.
+fn refuse_missing(one: &Candidate) -> Result<(), Failure> {
+    let Some(folder) = one.db.replica_folder.as_ref() else { return Ok(()) };
+    let is_missing =
+        permit::theirs(|| folder.metadata()).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    if !is_missing {
+        return Ok(());
+    }
+    Err(Failure::new(ExitCode::UNAVAILABLE, format!("{}: there is no such folder", folder.display()))
+        .hint("is it the right path? one that nothing was replicated to yet is made by `litekeeper run`"))
+}
+
+/// Litestream lists nothing there, and what answers is none that says so.
+fn unproven(one: &Candidate, why: &str) -> Failure {
+    let what =
+        format!("{}: nothing is listed there, which proves nothing: {}", one.db.replica, foreign::piece(why));
+    Failure::new(ExitCode::UNAVAILABLE, what)
+        .hint("check its endpoint, and what answers there: a proxy, a page that wants a login?")
 }
 
 /// Refuses to call a place empty that holds what only the other series reads.

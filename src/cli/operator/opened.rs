@@ -20,9 +20,11 @@ use crate::error::Failure;
 use crate::inventory::{self, Environment, Inventory, Old};
 use crate::litestream::binary;
 use crate::litestream::command::Runner;
+use crate::litestream::version::Version;
 use crate::os::children::Children;
 use crate::os::permit;
 use crate::os::user::{self, Identity};
+use crate::secrets;
 
 /// All that is said, by flag, variable and file, and read.
 pub(super) struct Opened {
@@ -30,7 +32,12 @@ pub(super) struct Opened {
     pub(super) said: Said,
     /// Who Litestream runs as, and whom the databases belong to, unless that is this process's own user.
     pub(super) user: Option<Identity>,
+    /// A replica's URL in the place of a configuration.
+    url: Option<String>,
 }
+
+/// What a replica's URL begins with (`NewReplicaClientFromURL` in Litestream's replica_url.go, and its clients).
+const SCHEMES: [&str; 9] = ["s3", "file", "gs", "abs", "sftp", "nats", "webdav", "webdavs", "oss"];
 
 /// Reads the settings; `pair` is a database and its replica's URL in the place of a configuration.
 ///
@@ -41,6 +48,9 @@ pub(super) fn open(given: &Given, pair: Option<(&OsStr, &str)>) -> Result<Opened
         return Err(Failure::new(ExitCode::USAGE, "a replica's URL and --config cannot be combined").hint(
             "name the database of the configuration; or leave --config out: keys for a URL come from the environment, or --env-file",
         ));
+    }
+    if let Some((_, url)) = pair {
+        refuse_unknown(url)?;
     }
     let opened = open_any(given, pair)?;
     opened.said.configured.names_any().map_err(|error| inventory::failure(&error))?;
@@ -74,7 +84,16 @@ pub(super) fn open_any(given: &Given, pair: Option<(&OsStr, &str)>) -> Result<Op
         databases::refuse_unreadable(user)?;
     }
     permit::belong_to(user.as_ref());
-    Ok(Opened { said, user })
+    Ok(Opened { said, user, url: pair.map(|(_, url)| url.to_owned()) })
+}
+
+fn refuse_unknown(url: &str) -> Result<(), Failure> {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    if SCHEMES.iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+        return Ok(());
+    }
+    let what = format!("{}: litestream replicates to no `{scheme}://`", secrets::mask(url));
+    Err(Failure::new(ExitCode::USAGE, what).hint(format!("it knows {}", SCHEMES.join("://, ") + "://")))
 }
 
 /// With the next step of these commands, where there is no configuration at all.
@@ -122,6 +141,21 @@ fn words(given: &Given, pair: Option<(&OsStr, &str)>) -> Vec<OsString> {
 }
 
 impl Opened {
+    /// Refuses a URL that means something else to Litestream 0.3.
+    ///
+    /// # Errors
+    /// It has parameters.
+    pub(super) fn refuse_parameters(&self, version: Version) -> Result<(), Failure> {
+        match self.url.as_deref().filter(|url| !version.is_ltx() && url.contains('?')) {
+            None => Ok(()),
+            Some(url) => Err(Failure::new(
+                ExitCode::USAGE,
+                format!("{}: litestream {version} reads no parameters in a URL", secrets::mask(url)),
+            )
+            .hint("write the endpoint as s3://BUCKET.HOST:PORT/PATH, or name the database of a configuration that has `endpoint`")),
+        }
+    }
+
     /// Where Litestream is, as far as that is known without running it.
     pub(super) fn binary(&self) -> Result<PathBuf, binary::Error> {
         settings::litestream(&self.said.layers, &self.said.cwd, self.user.as_ref())

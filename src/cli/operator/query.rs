@@ -263,7 +263,7 @@ impl Target {
         let listed = async {
             let asker = Asker::start(opened, children.clone()).await.map_err(|_| None)?;
             if !asker.version.is_ltx() {
-                return Ok(match asker.held(&inventory, one, limit).await {
+                return Ok(match asker.held(&inventory, one, limit).await.and_then(Result::ok) {
                     Some(Formats { ltx: None, generations: None }) => Look::Nothing,
                     Some(Formats { ltx: None, generations: Some(_) }) => Look::Generations,
                     Some(Formats { ltx: Some(_), .. }) => Look::Files,

@@ -144,7 +144,9 @@ impl Seen {
             false => one_shot::block_on(look)??,
         };
         let holder = of_told.or_else(|| keepers.iter().flatten().next().cloned());
-        Ok(Self { holder, said, litestream, databases, max_lag: max_lag(&opened) })
+        // A running keeper's own counts, which may be an option of its command line.
+        let max_lag = said.max_lag.unwrap_or_else(|| max_lag(&opened));
+        Ok(Self { holder, said, litestream, databases, max_lag })
     }
 
     /// Whether a keeper runs.
@@ -316,6 +318,8 @@ struct Said {
     app: Option<status::App>,
     litestream: Option<status::Litestream>,
     databases: BTreeMap<PathBuf, status::Database>,
+    /// How old a change may become.
+    max_lag: Option<Duration>,
     /// Why it says nothing, although it should.
     silent: Option<String>,
 }
@@ -334,6 +338,7 @@ impl Said {
                     app: document.app,
                     litestream: document.litestream,
                     databases: by_path.collect(),
+                    max_lag: document.max_lag_ms.map(Duration::from_millis),
                     silent: None,
                 }
             }

@@ -70,6 +70,8 @@ impl Done {
         let began = Instant::now();
         let synced = match running {
             None => Err("no keeper runs on it".to_owned()),
+            // Litestream has an answer for it all the same.
+            Some(_) if !one.db.exists() => Err("the database is not there".to_owned()),
             Some(running) => {
                 let (socket, db, peers) = (&running.socket, &one.db.path, running.peers());
                 let asked = match args.wait {

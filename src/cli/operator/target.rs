@@ -94,6 +94,7 @@ pub(super) fn look(target: &Database, over: Over, users: &Users) -> Result<Stand
         );
     }
     refuse_led(path)?;
+    refuse_dangling(path)?;
     if target.exists() && over.if_missing {
         return Ok(Stands::Stays);
     }
@@ -113,6 +114,19 @@ pub(super) fn look(target: &Database, over: Over, users: &Users) -> Result<Stand
             "`--force` puts it aside, `-o FILE` or `--to-dir FOLDER` restores beside it, `--if-missing` leaves it",
         )),
     }
+}
+
+/// Refuses a link that leads to nothing: what it is to lead to may be on a volume that is not mounted, and a file in its place would be on another
+/// disk than the database was.
+fn refuse_dangling(path: &Path) -> Result<(), Failure> {
+    let is_there = || permit::theirs(|| path.metadata()).is_ok();
+    let Ok(leads_to) = permit::theirs(|| path.read_link()) else { return Ok(()) };
+    if is_there() {
+        return Ok(());
+    }
+    let message = format!("{}: it is a link to {}, which is not there", path.display(), leads_to.display());
+    Err(Failure::new(ExitCode::CONFIG, message)
+        .hint("mount or make what it leads to, or name that file itself; or remove the link"))
 }
 
 /// Refuses a place in what Litestream has beside a database, or in a replica, where only Litestream writes, and what SQLite and a keeper have

@@ -89,6 +89,15 @@ pub(super) fn has_sources(opened: &Opened) -> Result<bool, Failure> {
     Ok(databases::resolver(config)?.is_some() || !config.directories().is_empty())
 }
 
+/// Where the keeper at a socket is, in a word; none where it does not say.
+pub(super) fn phase(socket: &Path, limit: Duration) -> Option<String> {
+    let answer = read(&ask_at(socket, None, limit).ok()?).ok()?;
+    match answer {
+        Answer::Said(document) => document.keeper.map(|keeper| keeper.phase),
+        Answer::None | Answer::Silent(_) => None,
+    }
+}
+
 fn ask_at(socket: &Path, lock: Option<(u64, u64)>, limit: Duration) -> io::Result<Vec<u8>> {
     keeper_socket::ask(socket, status::ASK, lock, limit)
 }

@@ -17,6 +17,7 @@ use futures_util::stream::{self, StreamExt as _};
 use super::asker::{self, Asker};
 use super::candidate::Candidate;
 use super::keeper::Running;
+use super::told;
 use super::verdict::{Bad, Verdict, Verified};
 use crate::backup::trial::Sample;
 use crate::backup::{self, Apart, Manner, Restorer};
@@ -170,10 +171,36 @@ impl Verifier {
                 Err(bad)
             }
         };
-        if self.rows("take", path, &code).await.is_ok() {
+        if !self.goes_on(one, running).await {
+            // Its backup has the row, and what is taken away now would be in the database alone.
+            self.left.borrow_mut().remove(path);
+            printer::note(&format!(
+                "{}: its keeper ended meanwhile, so the row of {TABLE} stays, as its backup has it; a verification after a day takes it away",
+                path.display()
+            ));
+        } else if self.rows("take", path, &code).await.is_ok() {
             self.left.borrow_mut().remove(path);
         }
         judged
+    }
+
+    /// Whether what is written to a database now gets to its replica: what its keeper has confirmed for the last time is waited for no more.
+    async fn goes_on(&self, one: &Candidate, running: &Running) -> bool {
+        let Some(socket) = &running.holder.keeper else { return true };
+        let began = Instant::now();
+        loop {
+            let is_here = matches!(Running::on(one), Ok(Some(_)));
+            let phase = is_here.then(|| told::phase(socket, LIMIT.min(self.timeout))).flatten();
+            match phase.as_deref() {
+                None | Some("exited") => return false,
+                // The app may only be started again.
+                Some("stopping" | "draining" | "closing") if began.elapsed() < LIMIT => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Some("stopping" | "draining" | "closing") => return false,
+                Some(_) => return true,
+            }
+        }
     }
 
     /// One that nobody replicates.
