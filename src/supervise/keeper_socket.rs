@@ -5,13 +5,14 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::message::{Message, Outbox, Piece, StatusAsked};
 use super::reload::{Asking, HOLDING, RELOAD, Report, WITHIN};
 use super::runtime_folder::RuntimeFolder;
+use super::waiting::{self, Wish};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::status;
@@ -24,8 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(30);
 /// So many are told at a time how the unit is: each has a piece of that in memory.
 const TOLD_AT_ONCE: usize = 4;
-/// No word is longer, with its lines.
-const LONGEST: usize = 256;
+/// No word is longer, with its lines, one of which may have a path.
+const LONGEST: usize = 8 << 10;
+/// So much of it is read at a time: whoever waits has no more of it in memory than he said.
+const CHUNK: usize = 256;
+/// How often a client that will say no more is looked at, whether it is there still.
+const GONE: Duration = Duration::from_millis(250);
 
 /// Listens for as long as the keeper lives.
 ///
@@ -49,7 +54,7 @@ pub(super) fn listen(folder: &RuntimeFolder, outbox: Outbox) -> io::Result<()> {
 }
 
 async fn serve(mut stream: UnixStream, outbox: Outbox, places: Rc<Semaphore>) {
-    let Ok(Some(ClientRequest { word, within, holding })) =
+    let Ok(Some(ClientRequest { word, within, holding, database })) =
         tokio::time::timeout(PATIENCE, read_word(&mut stream)).await
     else {
         return;
@@ -59,6 +64,8 @@ async fn serve(mut stream: UnixStream, outbox: Outbox, places: Rc<Semaphore>) {
         // Who is not told in time is told nothing more: half an answer is none.
         let _ = tokio::time::timeout(whole, tell_status(stream, outbox, holding, &places)).await;
         return;
+    } else if word == status::WAIT {
+        return wait(stream, outbox, Wish { database, within, holding }).await;
     } else if word == RELOAD {
         let (sender, receiver) = oneshot::channel();
         let until = within
@@ -99,21 +106,48 @@ async fn tell_status(
     }
 }
 
+/// Waits for a confirmation, unless the client goes first.
+async fn wait(mut stream: UnixStream, outbox: Outbox, wish: Wish) {
+    let answer = tokio::select! {
+        answer = waiting::wait(&outbox, wish) => answer,
+        () = gone(&mut stream) => return,
+    };
+    if let Ok(mut line) = serde_json::to_vec(&answer.document()) {
+        line.push(b'\n');
+        let _ = tokio::time::timeout(PATIENCE, stream.write_all(&line)).await;
+    }
+}
+
+/// Ends once the client is gone. One that only says no more, as a shell's pipe does, listens still.
+async fn gone(stream: &mut UnixStream) {
+    let mut piece = [0; 16];
+    while !matches!(stream.read(&mut piece).await, Ok(0) | Err(_)) {}
+    while stream.ready(Interest::WRITABLE).await.is_ok_and(|ready| !ready.is_write_closed()) {
+        tokio::time::sleep(GONE).await;
+    }
+}
+
 /// What a client says.
 struct ClientRequest {
     word: String,
     within: Option<Duration>,
     holding: Option<(u64, u64)>,
+    database: Option<String>,
 }
 
 /// The word, and what came with it: it is sent at once.
 async fn read_word(stream: &mut UnixStream) -> Option<ClientRequest> {
-    let (mut said, mut piece) = (Vec::new(), [0; LONGEST]);
-    while said.len() < LONGEST && !said.contains(&b'\n') {
-        let room = LONGEST - said.len();
-        match stream.read(&mut piece[..room]).await.ok()? {
-            0 => return None,
-            read => said.extend_from_slice(&piece[..read]),
+    let (mut said, mut piece) = (Vec::new(), [0; CHUNK]);
+    while said.len() < LONGEST {
+        // Behind the word there may be nothing.
+        let read = match said.contains(&b'\n') {
+            false => stream.read(&mut piece).await.ok()?,
+            true => stream.try_read(&mut piece).unwrap_or(0),
+        };
+        match (read, said.contains(&b'\n')) {
+            (0, false) => return None,
+            (0, true) => break,
+            (read, _) => said.extend_from_slice(&piece[..read]),
         }
     }
     let said = String::from_utf8(said).ok()?;
@@ -125,5 +159,6 @@ async fn read_word(stream: &mut UnixStream) -> Option<ClientRequest> {
         let (device, inode) = file.split_once(':')?;
         Some((device.parse().ok()?, inode.parse().ok()?))
     });
-    Some(ClientRequest { word: word.to_owned(), within, holding })
+    let database = line(status::DATABASE).map(str::to_owned);
+    Some(ClientRequest { word: word.to_owned(), within, holding, database })
 }
