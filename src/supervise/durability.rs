@@ -9,7 +9,7 @@ pub(super) const TOLD: usize = 32;
 
 /// What whoever has waited is told.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Answer {
+pub(super) enum WaitAnswer {
     /// All that was in these when it was asked for is on their replicas: restores have it.
     Durable(Told),
     /// Of these it is not, as far as anybody knows, and the time is over.
@@ -59,7 +59,7 @@ impl Told {
     }
 }
 
-impl Answer {
+impl WaitAnswer {
     /// The exit code that stands for it.
     pub(super) fn exit(&self) -> ExitCode {
         match self {
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn each_answer_has_a_code_and_says_what_to_do() {
-        let of = |answer: Answer| {
+        let of = |answer: WaitAnswer| {
             let word = answer.word();
             let Waited { exit_code, holds, error, hint, result, .. } = answer.document();
             assert!(result == word && error.is_some() == (holds && exit_code != 0), "{word}");
@@ -153,16 +153,16 @@ mod tests {
             exit_code
         };
         let behind = || Told { each: vec![copied("/srv/a.db")], more: 3 };
-        let unknown = Answer::Unknown { error: "x".to_owned(), hint: Some("y".to_owned()) };
+        let unknown = WaitAnswer::Unknown { error: "x".to_owned(), hint: Some("y".to_owned()) };
         let codes = [
-            of(Answer::Durable(behind())),
-            of(Answer::Timeout(behind())),
-            of(Answer::Replaced(behind())),
+            of(WaitAnswer::Durable(behind())),
+            of(WaitAnswer::Timeout(behind())),
+            of(WaitAnswer::Replaced(behind())),
             of(unknown),
-            of(Answer::Stopping),
-            of(Answer::NotConfirmable(Version::new(0, 3, 13))),
-            of(Answer::Busy),
-            of(Answer::Another),
+            of(WaitAnswer::Stopping),
+            of(WaitAnswer::NotConfirmable(Version::new(0, 3, 13))),
+            of(WaitAnswer::Busy),
+            of(WaitAnswer::Another),
         ];
         assert_eq!(codes, [0, 74, 74, 64, 69, 64, 75, 69]);
         let said = behind().complaint();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::libc;
 
 use super::driver::{Driver, sender_name, signal_name};
-use super::durability::Answer;
+use super::durability::WaitAnswer;
 use super::folders;
 use super::lease::Held;
 use super::link::Word;
@@ -359,7 +359,7 @@ impl Driver {
     /// Tells the machine for what somebody waits, and whoever waits where that has no end.
     pub(super) fn tell_of_waits(&mut self) {
         if !self.machine.moment().waits {
-            self.world.waits.end(&Answer::Stopping);
+            self.world.waits.end(&WaitAnswer::Stopping);
         }
         let (wanted, unwanted) = self.world.waits.news();
         wanted.into_iter().for_each(|db| self.handle(Event::Wanted(db)));
@@ -373,8 +373,8 @@ impl Driver {
         for one in over {
             let standing = |db| self.machine.standing(now, db);
             let told = waited::behind(&self.world, &unit, &one.left, standing);
-            let gone = || Answer::Unknown { error: "it is named no more".to_owned(), hint: None };
-            one.answer(if told.each.is_empty() { gone() } else { Answer::Timeout(told) });
+            let gone = || WaitAnswer::Unknown { error: "it is named no more".to_owned(), hint: None };
+            one.answer(if told.each.is_empty() { gone() } else { WaitAnswer::Timeout(told) });
         }
     }
 
@@ -404,7 +404,7 @@ impl Driver {
             );
         }
         if let Some(version) = waited::cannot_confirm(&self.world) {
-            self.world.waits.end(&Answer::NotConfirmable(version));
+            self.world.waits.end(&WaitAnswer::NotConfirmable(version));
         }
         self.world.restores.miss(missing);
         self.tell_owed();

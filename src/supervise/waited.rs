@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::durability::{Answer, TOLD, Told};
+use super::durability::{TOLD, Told, WaitAnswer};
 use super::status;
 use super::waits::WaitAsked;
 use super::world::World;
@@ -19,12 +19,12 @@ use crate::status::Copied;
 ///
 /// # Errors
 /// What he is told instead.
-pub(super) fn meant(world: &World, asked: &WaitAsked) -> Result<BTreeSet<Db>, Answer> {
+pub(super) fn meant(world: &World, asked: &WaitAsked) -> Result<BTreeSet<Db>, WaitAnswer> {
     if asked.holding.is_some_and(|lock| !world.databases.table.has_lock(lock)) {
-        return Err(Answer::Another);
+        return Err(WaitAnswer::Another);
     }
     if let Some(version) = cannot_confirm(world) {
-        return Err(Answer::NotConfirmable(version));
+        return Err(WaitAnswer::NotConfirmable(version));
     }
     let all = all(world);
     match &asked.database {
@@ -50,7 +50,7 @@ fn all(world: &World) -> Vec<(Db, Database)> {
 }
 
 /// The only one that is meant by its path, an alias or its base name, whichever is the first.
-fn named(world: &World, all: &[(Db, Database)], name: &str) -> Result<Db, Answer> {
+fn named(world: &World, all: &[(Db, Database)], name: &str) -> Result<Db, WaitAnswer> {
     let path = Path::new(name);
     let aliases = world.setup.inventory.aliases();
     let is_called =
@@ -67,14 +67,14 @@ fn named(world: &World, all: &[(Db, Database)], name: &str) -> Result<Db, Answer
             several => {
                 let error = format!("`{name}` can be more than one database");
                 let hint = format!("say which one: {}", names(several.iter().map(|(_, one)| one)));
-                return Err(Answer::Unknown { error, hint: Some(hint) });
+                return Err(WaitAnswer::Unknown { error, hint: Some(hint) });
             }
         }
     }
     let error = format!("`{name}` is no database of this keeper");
     let these = names(all.iter().map(|(_, one)| one));
     let hint = if all.is_empty() { "it has none".to_owned() } else { format!("these are: {these}") };
-    Err(Answer::Unknown { error, hint: Some(hint) })
+    Err(WaitAnswer::Unknown { error, hint: Some(hint) })
 }
 
 /// Whether both lead to the same name in the same folder.

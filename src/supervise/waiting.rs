@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::durability::Answer;
+use super::durability::WaitAnswer;
 use super::message::{Message, Outbox};
 use super::waits::{WITHIN, WaitAsked};
 
@@ -20,7 +20,7 @@ pub(super) struct Wish {
 }
 
 /// Waits for the answer, which comes within that time. Who drops this waits no more.
-pub(super) async fn wait(outbox: &Outbox, Wish { database, within, holding }: Wish) -> Answer {
+pub(super) async fn wait(outbox: &Outbox, Wish { database, within, holding }: Wish) -> WaitAnswer {
     let (sender, receiver) = oneshot::channel();
     let within = within.unwrap_or(WITHIN);
     let _ = outbox.send(Message::Wait(WaitAsked { database, within, holding, sender }));
@@ -28,12 +28,12 @@ pub(super) async fn wait(outbox: &Outbox, Wish { database, within, holding }: Wi
     let answer = (&mut waiting.receiver).await;
     waiting.is_over = true;
     // The end of the keeper is the end of this as well.
-    answer.unwrap_or(Answer::Stopping)
+    answer.unwrap_or(WaitAnswer::Stopping)
 }
 
 /// A client that waits.
 struct Waiting<'a> {
-    receiver: oneshot::Receiver<Answer>,
+    receiver: oneshot::Receiver<WaitAnswer>,
     outbox: &'a Outbox,
     is_over: bool,
 }

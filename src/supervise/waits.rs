@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::durability::{Answer, Told};
+use super::durability::{TOLD, Told, WaitAnswer};
 use crate::core::Db;
 use crate::status::Copied;
 
@@ -31,7 +31,7 @@ pub(super) struct WaitAsked {
     /// The lock that is to be this keeper's.
     pub(super) holding: Option<(u64, u64)>,
     /// Where the answer goes.
-    pub(super) sender: oneshot::Sender<Answer>,
+    pub(super) sender: oneshot::Sender<WaitAnswer>,
 }
 
 /// Somebody who waits.
@@ -43,8 +43,10 @@ struct Waiter {
     /// The last question before he came: no answer to that, or one before it, is his.
     after: u64,
     until: Instant,
-    done: Told,
-    sender: oneshot::Sender<Answer>,
+    /// These he has, as far as they are told one by one, and so many others.
+    done: BTreeMap<Db, Copied>,
+    more: usize,
+    sender: oneshot::Sender<WaitAnswer>,
 }
 
 impl Waiter {
@@ -53,7 +55,7 @@ impl Waiter {
         self.left.iter().take(AT_ONCE).copied()
     }
 
-    fn answer(self, answer: Answer) {
+    fn answer(self, answer: WaitAnswer) {
         // Who has gone meanwhile needs no answer.
         let _ = self.sender.send(answer);
     }
@@ -62,11 +64,11 @@ impl Waiter {
 /// Who has not got it in time, for which databases.
 pub(super) struct Over {
     pub(super) left: BTreeSet<Db>,
-    sender: oneshot::Sender<Answer>,
+    sender: oneshot::Sender<WaitAnswer>,
 }
 
 impl Over {
-    pub(super) fn answer(self, answer: Answer) {
+    pub(super) fn answer(self, answer: WaitAnswer) {
         // Who has gone meanwhile needs no answer.
         let _ = self.sender.send(answer);
     }
@@ -99,14 +101,15 @@ impl Waits {
             is_named: database.is_some(),
             after: self.asked,
             until: now + within.min(LONGEST),
-            done: Told::default(),
+            done: BTreeMap::new(),
+            more: 0,
             sender,
         };
         if self.waiters.len() >= MOST || all + waiter.left.len() > MOST_DATABASES {
-            return waiter.answer(Answer::Busy);
+            return waiter.answer(WaitAnswer::Busy);
         }
         if waiter.left.is_empty() {
-            return waiter.answer(Answer::Durable(Told::default()));
+            return waiter.answer(WaitAnswer::Durable(Told::default()));
         }
         self.new.extend(waiter.wants());
         self.came += 1;
@@ -155,7 +158,11 @@ impl Waits {
     pub(super) fn confirmed(&mut self, db: Db, question: u64, copied: &Copied) {
         for waiter in self.waiters.values_mut().filter(|waiter| waiter.after < question) {
             if waiter.left.remove(&db) {
-                waiter.done.add(|| copied.clone());
+                if waiter.done.len() < TOLD {
+                    waiter.done.insert(db, copied.clone());
+                } else {
+                    waiter.more += 1;
+                }
             }
         }
         // The core has it as answered, too; who still waits for it is told of anew.
@@ -166,14 +173,14 @@ impl Waits {
     /// Another file stands in its place.
     pub(super) fn replaced(&mut self, db: Db, copied: &Copied) {
         let told = Told { each: vec![copied.clone()], more: 0 };
-        self.answer_where(|waiter| waiter.left.contains(&db), |_| Answer::Replaced(told.clone()));
+        self.answer_where(|waiter| waiter.left.contains(&db), |_| WaitAnswer::Replaced(told.clone()));
     }
 
     /// Nobody has it any more: who has named it waits in vain.
     pub(super) fn forget(&mut self, db: Db, path: &str) {
         self.questions.remove(&db);
         self.wanted.remove(&db);
-        let gone = Answer::Unknown { error: format!("{path}: it is replicated no more"), hint: None };
+        let gone = WaitAnswer::Unknown { error: format!("{path}: it is replicated no more"), hint: None };
         self.answer_where(|waiter| waiter.is_named && waiter.left.contains(&db), |_| gone.clone());
         for waiter in self.waiters.values_mut() {
             waiter.left.remove(&db);
@@ -187,7 +194,7 @@ impl Waits {
     }
 
     /// Nobody can be answered any more.
-    pub(super) fn end(&mut self, answer: &Answer) {
+    pub(super) fn end(&mut self, answer: &WaitAnswer) {
         if !self.waiters.is_empty() {
             self.answer_where(|_| true, |_| answer.clone());
         }
@@ -216,14 +223,17 @@ impl Waits {
 
     /// Answers those who have all that they have waited for.
     fn answer_done(&mut self) {
-        let done = |waiter: &mut Waiter| Answer::Durable(std::mem::take(&mut waiter.done));
+        let done = |waiter: &mut Waiter| {
+            let each = std::mem::take(&mut waiter.done).into_values().collect();
+            WaitAnswer::Durable(Told { each, more: waiter.more })
+        };
         self.answer_where(|waiter| waiter.left.is_empty(), done);
     }
 
     fn answer_where(
         &mut self,
         which: impl Fn(&Waiter) -> bool,
-        mut answer: impl FnMut(&mut Waiter) -> Answer,
+        mut answer: impl FnMut(&mut Waiter) -> WaitAnswer,
     ) {
         self.has_changed = true;
         let numbers: Vec<u64> =
@@ -239,13 +249,12 @@ impl Waits {
 
 #[cfg(test)]
 mod tests {
-    use super::super::durability::TOLD;
     use super::*;
 
     const ONE: Db = Db(0);
     const OTHER: Db = Db(1);
 
-    type Receiver = oneshot::Receiver<Answer>;
+    type Receiver = oneshot::Receiver<WaitAnswer>;
 
     fn come(waits: &mut Waits, name: Option<&str>, dbs: &[Db], within: u64) -> Receiver {
         let (sender, receiver) = oneshot::channel();
@@ -323,7 +332,7 @@ mod tests {
             confirm(&mut waits, db, question);
             wanted.extend(waits.news().0);
         }
-        let Ok(Answer::Durable(done)) = one.try_recv() else { panic!("all are") };
+        let Ok(WaitAnswer::Durable(done)) = one.try_recv() else { panic!("all are") };
         assert_eq!((done.each.len(), done.more), (TOLD, 40 - TOLD));
     }
 
@@ -337,7 +346,7 @@ mod tests {
         assert!(waits.over(now).is_empty());
         let over = waits.over(now + Duration::from_secs(2));
         assert_eq!(over.iter().map(|one| one.left.len()).collect::<Vec<_>>(), [2]);
-        over.into_iter().for_each(|one| one.answer(Answer::Timeout(Told::default())));
+        over.into_iter().for_each(|one| one.answer(WaitAnswer::Timeout(Told::default())));
         assert_eq!((told(&mut short), told(&mut long)), (Some("timeout"), None));
         assert_eq!(waits.news(), (Vec::new(), vec![ONE]));
         drop(long);
@@ -355,7 +364,7 @@ mod tests {
         waits.replaced(OTHER, &copied("b"));
         assert_eq!(told(&mut all), Some("replaced"));
         let mut late = come(&mut waits, None, &[OTHER], 9);
-        waits.end(&Answer::Stopping);
+        waits.end(&WaitAnswer::Stopping);
         assert_eq!(told(&mut late), Some("stopping"));
         let mut none = come(&mut waits, None, &[], 9);
         assert_eq!(told(&mut none), Some("durable"), "there is nothing that is not");

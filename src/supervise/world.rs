@@ -119,7 +119,9 @@ impl World {
         let mut env = setup.env.clone();
         // Whatever it was started with itself, it is this keeper that has the app.
         env.retain(|(name, _)| name != SOCKET);
-        env.push((SOCKET.into(), folder.keeper_socket().into()));
+        let socket = folder.keeper_socket();
+        // The app may start in another folder than this process.
+        env.push((SOCKET.into(), std::path::absolute(&socket).unwrap_or(socket).into()));
         let commands = Commands {
             app: setup.app.clone(),
             before: setup.before.clone(),

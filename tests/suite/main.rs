@@ -121,4 +121,5 @@ mod told;
 mod trust;
 mod unread;
 mod user;
+mod wait;
 mod wal_index;
