@@ -212,6 +212,55 @@ fn a_file_that_is_gone_or_another_is_never_called_durable() {
     running.stop(74);
 }
 
+#[test]
+fn a_file_that_nobody_has_made_yet_is_waited_for() {
+    let world = World::new();
+    let keeper = Keeper::new(&world).db(&world.db()).replica(&world.replica_url());
+    let app = App::new(&world.trace()).on_exit("TERM", 0).ready().wait();
+    let running = keeper.app(app).start();
+    world.trace().wait("ready");
+    let waited = answer(say(&socket(&world), "wait\nwithin 1000\n"));
+    assert_eq!((&waited["result"], &waited["exit_code"]), (&"timeout".into(), &74.into()), "{waited}");
+    assert!(waited["error"].as_str().is_some_and(|why| why.contains("the file is not there")), "{waited}");
+    let waiter = say(&socket(&world), "wait\nwithin 100000\n");
+    sqlite::create(&world.db(), 7);
+    assert_eq!(answer(waiter)["result"], "durable");
+    die(running);
+    let url = world.replica_url();
+    assert_eq!(sqlite::count(&Backup::Url(&url).restore(&world, LATEST)), 7);
+}
+
+#[test]
+fn what_appears_in_a_folder_is_waited_for_until_litestream_has_it() {
+    let world = World::new();
+    let text = format!(
+        "dbs:\n  - {{dir: {data}, pattern: '*.db', watch: true, replica: {{type: file, path: {replica}}}}}\n",
+        data = world.path("data").display(),
+        replica = world.path("replica").display()
+    );
+    let (config, trace) = (world.write("folder.yml", &text), world.trace());
+    let (first, second) = (world.path("data/a.db"), world.path("data/b.db"));
+    fs::create_dir(world.path("data")).expect("ours");
+    sqlite::create(&first, 1);
+    let app = App::new(&trace).on_exit("TERM", 0).ready().wait();
+    let running = Keeper::new(&world).config(&config).app(app).start();
+    trace.wait("ready");
+    sqlite::create(&second, 5);
+    // Nobody has looked at the folder since.
+    wait_until("the keeper to know it", DEADLINE, || {
+        let waited = answer(say(&socket(&world), "wait\nwithin 100000\ndatabase b.db\n"));
+        assert!(
+            ["durable", "unknown-database"].contains(&waited["result"].as_str().expect("a word")),
+            "{waited}"
+        );
+        waited["result"] == "durable"
+    });
+    die(running);
+    let backup =
+        Backup::Url(&format!("file://{}", world.path("replica/b.db").display())).restore(&world, LATEST);
+    assert_eq!(sqlite::count(&backup), 5);
+}
+
 /// What an app does that writes and waits, in Python, as it is in the manual.
 const APP: &str = "\
 import json, os, signal, socket, sqlite3, sys
