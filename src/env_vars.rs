@@ -118,6 +118,7 @@ pub const OTHERS: &[Variable] = &[
     ("LITESTREAM_S3_BUCKET", "not read, unless the configuration names it"),
     ("LITESTREAM_BUCKET_NAME", "not read: LITESTREAM_REPLICA_BUCKET is"),
     ("LITESTREAM_REPLICA_S3_BUCKET", "not read: LITESTREAM_REPLICA_BUCKET is"),
+    ("LITEKEEPER_SOCKET", "the keeper's own socket, which the app gets: `wait` asks there"),
     ("STATE_DIRECTORY", "`verify --budget`: where it is remembered which databases had their turn"),
     ("XDG_STATE_HOME", "the same, in its folder `litekeeper`, where that is not set"),
     ("VIRTUAL_ENV", "`init`: the Python that a Django project is asked with"),

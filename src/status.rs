@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 /// The word that asks for it at the keeper's own control socket.
 pub const ASK: &str = "status";
 
+/// The word that waits there for all that is in a database to be on its replica.
+pub const WAIT: &str = "wait";
+
+/// What may follow that in a line of its own: the database that is meant, by its path, alias or base name.
+pub const DATABASE: &str = "database ";
+
 /// Which form of the document this is. Further names may come within one.
 pub const VERSION: u32 = 1;
 
@@ -172,6 +178,48 @@ pub struct Verification {
     pub at: String,
     /// `in-sync`, `out-of-sync` or `not-restorable`.
     pub verdict: String,
+}
+
+/// What answers [`WAIT`], in one line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Waited {
+    /// See [`VERSION`].
+    pub version: u32,
+    /// The keeper has the lock that it was asked for; without it nothing else is said.
+    pub holds: bool,
+    /// `durable`, or why not: `timeout`, `replaced`, `unknown-database`, `stopping`, `not-confirmable`, `busy`.
+    pub result: String,
+    /// The exit code that stands for it.
+    pub exit_code: u8,
+    /// Why not, in a line for each database, or in one for all.
+    pub error: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Those that are durable, or those of them that are not, in a part.
+    pub databases: Vec<Copied>,
+    /// There are so many others.
+    pub more: usize,
+}
+
+/// How far a database was copied that somebody has waited for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Copied {
+    /// Its file.
+    pub path: String,
+    /// What else it is called.
+    pub alias: Option<String>,
+    /// Where its backup is, without secrets.
+    pub replica: Option<String>,
+    /// All that was in it when it was asked for is on its replica.
+    pub durable: bool,
+    /// How far Litestream has copied it.
+    pub txid: Option<String>,
+    /// How far that was confirmed on its replica.
+    pub replicated_txid: Option<String>,
+    /// The age of the oldest change that is not confirmed.
+    pub lag_seconds: Option<f64>,
+    /// What keeps it from being replicated.
+    pub error: Option<String>,
 }
 
 /// From when to when something can be restored.

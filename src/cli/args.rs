@@ -83,6 +83,9 @@ pub enum Command {
     /// Have a running keeper's Litestream copy now what it would copy soon.
     #[command(after_long_help = examples::SYNC)]
     Sync(operator::Sync),
+    /// Wait until all that is in the databases now is on their replicas: 0 if it is, 74 if not in time.
+    #[command(after_long_help = examples::WAIT)]
+    Wait(operator::Wait),
     /// Have Litestream begin with a fresh copy of a database: move its own files aside.
     #[command(after_long_help = examples::RESET)]
     Reset(operator::Reset),

@@ -159,6 +159,13 @@ Examples:
   litekeeper sync
   litekeeper sync data/app.db --wait --timeout 1m --json";
 
+/// `litekeeper wait`.
+pub const WAIT: &str = "\
+Examples:
+  litekeeper wait
+  litekeeper wait app.db --timeout 5s
+  litekeeper wait data/app.db --json";
+
 /// `litekeeper exec`.
 pub const EXEC: &str = "\
 Examples:

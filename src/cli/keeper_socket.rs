@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::settings;
 use crate::holder::is_believed;
 use crate::os::{permit, socket, user};
-use crate::status;
+use crate::status::{self, DATABASE};
 use crate::supervise::{self, HOLDING, WITHIN};
 
 /// The milliseconds between two tries to connect to a keeper whose queue is full.
@@ -17,6 +17,8 @@ const RETRY: u16 = 10;
 /// How much longer a keeper is listened to that was asked to do something: it answers within the limit with what has come true by then, and
 /// may be late on a busy machine.
 const LATE: Duration = Duration::from_secs(5);
+/// No path is longer (`path_resolution(7)`).
+const LONGEST_NAME: usize = 4096;
 /// Room for an answer about some ten thousand databases.
 const LONGEST: usize = 16 << 20;
 
@@ -55,6 +57,23 @@ pub(super) fn ask(
     lock: Option<(u64, u64)>,
     limit: Duration,
 ) -> io::Result<Vec<u8>> {
+    ask_about(socket, word, lock, None, limit)
+}
+
+/// As [`ask`], about one database of the keeper's.
+///
+/// # Errors
+/// As [`ask`]; no line can hold its name.
+pub(super) fn ask_about(
+    socket: &Path,
+    word: &str,
+    lock: Option<(u64, u64)>,
+    database: Option<&str>,
+    limit: Duration,
+) -> io::Result<Vec<u8>> {
+    if database.is_some_and(|name| name.contains('\n') || name.len() > LONGEST_NAME) {
+        return Err(io::Error::other("no line can hold the name of that database"));
+    }
     let mut deadline = Deadline { limit, at: Instant::now() + limit };
     let mut stream = connect(socket, &deadline)?;
     let peer = nix::sys::socket::getsockopt(&stream, nix::sys::socket::sockopt::PeerCredentials)?;
@@ -67,8 +86,9 @@ pub(super) fn ask(
     stream.set_write_timeout(Some(deadline.left()?))?;
     let within = deadline.left()?.as_millis();
     let holding = lock.map_or_else(String::new, |(device, inode)| format!("{HOLDING}{device}:{inode}\n"));
+    let database = database.map_or_else(String::new, |name| format!("{DATABASE}{name}\n"));
     stream
-        .write_all(format!("{word}\n{WITHIN}{within}\n{holding}").as_bytes())
+        .write_all(format!("{word}\n{WITHIN}{within}\n{holding}{database}").as_bytes())
         .map_err(|error| deadline.or(error))?;
     if word != status::ASK {
         deadline.at += LATE;

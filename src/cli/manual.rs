@@ -108,6 +108,11 @@ fn exit_status(command: &str) -> String {
             ("69", "not-restorable: nothing whole comes of one"),
             ("75", "inconclusive: nobody can tell now"),
         ],
+        "wait" => &[
+            ("0", "all that was in them is on their replicas"),
+            ("74", "it is not, as far as was confirmed in time"),
+            ("75", "too many wait already"),
+        ],
         "query" => &[(
             "1",
             "the replica has not answered for longer than max-lag-seconds: what was shown may be old",

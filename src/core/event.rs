@@ -147,6 +147,10 @@ pub enum Event {
     Abandoned(Db),
     /// That file is replicated again, by the name that it has now.
     FoundAgain(Db),
+    /// Somebody waits for all that is in a database now to be on its replica.
+    Wanted(Db),
+    /// Nobody does any more.
+    Unwanted(Db),
     /// The watch's question about a database was answered.
     Confirmed {
         /// Which.

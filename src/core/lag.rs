@@ -6,12 +6,20 @@
 //!
 //! That age counts only while there is somebody to ask and somebody who asks: a change that waits for Litestream to come
 //! back, or for a keeper that was stopped, says nothing about the replica. So the lag has a clock of its own, which stands
-//! still meanwhile ([`Lag::pass`]); all times in here are of that clock.
+//! still meanwhile ([`Lag::pass`]); all times in here are of that clock, but for one.
+//!
+//! Somebody may wait for all that is in a database to be on its replica. That is asked at once, by the same rule of one question
+//! at a time, and is no change: an idle database does not lag because somebody asks about it. When to ask for whoever waits is a
+//! time of the world: it is asked for also where no change would be, as while the app ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::Db;
+use super::wants::Wants;
+
+/// How soon it is asked again for whoever waits, after a question has failed: the change of nobody who waits can take its time.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What is known of one database.
 #[derive(Clone, Debug, Default)]
@@ -38,12 +46,19 @@ impl Watched {
         let Self { since, reported, .. } = *self;
         *self = Self { since, reported, ask_at: since, ..Self::default() };
     }
+
+    /// Whether a question about it would be the only one, and about this file.
+    fn may_be_asked(&self) -> bool {
+        !self.asked && !self.replaced && !self.outside
+    }
 }
 
 /// The lag of each database.
 #[derive(Clone, Debug)]
 pub(super) struct Lag {
     dbs: BTreeMap<Db, Watched>,
+    /// Those that somebody waits for.
+    wants: Wants,
     delay: Duration,
     max: Duration,
     /// When it was last told the time.
@@ -64,7 +79,7 @@ pub(super) enum LagDue {
 impl Lag {
     /// Watches nothing yet; asks `delay` after a change, and reports changes older than `max`.
     pub(super) fn new(delay: Duration, max: Duration) -> Self {
-        Self { dbs: BTreeMap::new(), delay, max, told: None, stood: Duration::ZERO }
+        Self { dbs: BTreeMap::new(), wants: Wants::default(), delay, max, told: None, stood: Duration::ZERO }
     }
 
     /// Takes in that time has passed since the last call, in which a change could be confirmed or not.
@@ -98,6 +113,7 @@ impl Lag {
 
     /// Litestream has it now, with all that was in it. Whether a reported lag is over.
     pub(super) fn admitted(&mut self, db: Db) -> bool {
+        self.wants.unasked(db);
         self.dbs.insert(db, Watched::default()).is_some_and(|watched| watched.reported)
     }
 
@@ -105,6 +121,7 @@ impl Lag {
     pub(super) fn returned(&mut self, db: Db) {
         if let Some(watched) = self.dbs.get_mut(&db) {
             watched.begin_anew();
+            self.wants.unasked(db);
         }
     }
 
@@ -129,6 +146,7 @@ impl Lag {
 
     /// Watches it no more; whether it was reported as lagging.
     pub(super) fn forget(&mut self, db: Db) -> bool {
+        self.wants.remove(db);
         self.dbs.remove(&db).is_some_and(|watched| watched.reported)
     }
 
@@ -140,13 +158,15 @@ impl Lag {
     /// Forgets everything: all that Litestream has is confirmed, but for these.
     pub(super) fn reset_but(&mut self, these: &BTreeSet<Db>) {
         let has = self.dbs.iter_mut().filter(|(db, watched)| !watched.outside && !these.contains(db));
-        has.for_each(|(_, watched)| *watched = Watched::default());
+        // A question that is under way is one until it is answered.
+        has.for_each(|(_, watched)| *watched = Watched { asked: watched.asked, ..Watched::default() });
     }
 
     /// A new Litestream opens the files that are there now. What the last one was asked is void, and
     /// what it did not confirm is asked again.
     pub(super) fn relaunched(&mut self) {
         self.dbs.values_mut().filter(|watched| !watched.outside).for_each(Watched::begin_anew);
+        self.wants.all_unasked();
     }
 
     pub(super) fn changed(&mut self, now: Instant, db: Db) {
@@ -156,6 +176,8 @@ impl Lag {
             watched.since.get_or_insert(now);
         } else if watched.asked {
             watched.after.get_or_insert(now);
+            // Where somebody only wanted to know there was none before.
+            watched.since.get_or_insert(now);
         } else if watched.since.is_none() {
             watched.since = Some(now);
             watched.ask_at = Some(now + self.delay);
@@ -168,6 +190,16 @@ impl Lag {
         if let Some(watched) = self.dbs.get_mut(&db) {
             watched.ask_at = watched.ask_at.map(|at| at.min(now));
         }
+    }
+
+    /// Somebody waits for all that is in it now.
+    pub(super) fn wanted(&mut self, now: Instant, db: Db) {
+        self.wants.add(now, db);
+    }
+
+    /// Nobody does any more.
+    pub(super) fn unwanted(&mut self, db: Db) {
+        self.wants.remove(db);
     }
 
     /// Whether this is news.
@@ -194,6 +226,7 @@ impl Lag {
 
     /// Takes an answer; whether a reported lag is over.
     pub(super) fn confirmed(&mut self, now: Instant, db: Db, ok: bool) -> bool {
+        let again = now + self.delay.min(AGAIN);
         let now = self.own(now);
         let Some(watched) = self.dbs.get_mut(&db) else { return false };
         if !std::mem::take(&mut watched.asked) {
@@ -201,12 +234,15 @@ impl Lag {
         }
         let after = watched.after.take();
         if watched.replaced {
+            self.wants.unasked(db);
             return false;
         }
         if !ok {
-            watched.ask_at = Some(now + self.delay);
+            watched.ask_at = watched.since.map(|_| now + self.delay);
+            self.wants.failed(again, db);
             return false;
         }
+        self.wants.answered(db);
         watched.since = after;
         watched.ask_at = after.map(|_| now + self.delay);
         // The answer took so long that what came after the question is too old as well, or nearly so before the next one: it has
@@ -234,18 +270,43 @@ impl Lag {
         next.map(|at| at + self.stood)
     }
 
+    /// When [`Lag::due_wanted`] has something to say.
+    pub(super) fn next_wanted(&self) -> Option<Instant> {
+        self.all_wanted().map(|(_, at)| at).min()
+    }
+
+    /// Takes one that is to be asked about since somebody waits for it.
+    pub(super) fn due_wanted(&mut self, now: Instant) -> Option<Db> {
+        let (db, _) = self.all_wanted().find(|(_, at)| *at <= now)?;
+        self.ask(db);
+        Some(db)
+    }
+
+    /// Those that can be asked about for whoever waits, and when.
+    fn all_wanted(&self) -> impl Iterator<Item = (Db, Instant)> + '_ {
+        let may_be_asked = |db: &Db| self.dbs.get(db).is_some_and(Watched::may_be_asked);
+        self.wants.all().filter(move |(db, _)| may_be_asked(db))
+    }
+
+    /// It is being asked: the answer tells of all that was committed until now.
+    fn ask(&mut self, db: Db) {
+        if let Some(watched) = self.dbs.get_mut(&db) {
+            (watched.asked, watched.ask_at) = (true, None);
+        }
+        self.wants.asked(db);
+    }
+
     /// Takes one thing that is due.
     pub(super) fn due(&mut self, now: Instant) -> Option<LagDue> {
         let now = self.own(now);
-        for (db, watched) in &mut self.dbs {
+        for (&db, watched) in &mut self.dbs {
             if watched.ask_at.is_some_and(|at| at <= now) {
-                watched.ask_at = None;
-                watched.asked = true;
-                return Some(LagDue::Ask(*db));
+                self.ask(db);
+                return Some(LagDue::Ask(db));
             }
             if let Some(since) = watched.since.filter(|at| !watched.reported && *at + self.max <= now) {
                 watched.reported = true;
-                return Some(LagDue::Exceeded(*db, now.duration_since(since)));
+                return Some(LagDue::Exceeded(db, now.duration_since(since)));
             }
         }
         None
@@ -338,6 +399,18 @@ mod tests {
         assert_eq!(lag.due(now + MAX * 2), Some(LagDue::Ask(DB)), "and says nothing in between");
         lag.changed(now + MAX * 2, DB);
         assert!(lag.confirmed(now + MAX * 2 + DELAY / 2, DB, true));
+    }
+
+    #[test]
+    fn somebody_who_waits_is_asked_for_once_and_makes_no_lag() {
+        let (now, mut lag) = lag();
+        lag.wanted(now, DB);
+        assert_eq!((lag.next(), lag.next_wanted(), lag.due_wanted(now)), (None, Some(now), Some(DB)));
+        lag.wanted(now, DB);
+        assert_eq!((lag.next_wanted(), lag.due_wanted(now + MAX)), (None, None), "one question at a time");
+        lag.confirmed(now + MAX, DB, false);
+        assert_eq!(lag.next_wanted(), Some(now + MAX + DELAY));
+        assert_eq!((lag.next(), lag.due(now + MAX * 2)), (None, None), "nothing has changed");
     }
 
     #[test]

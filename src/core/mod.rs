@@ -24,6 +24,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod wants;
 
 pub use action::{Action, Cause, Note};
 pub use backoff::{Backoff, BackoffPolicy};

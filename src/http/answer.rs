@@ -13,6 +13,7 @@ use hyper::header::{
 };
 
 use super::route::ALL;
+use crate::foreign;
 
 /// Nothing but what this server has itself.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
@@ -127,9 +128,9 @@ pub(super) fn no_path() -> Answer {
     because(404, &format!("there is no such page here: there are {ALL}"))
 }
 
-pub(super) fn no_method() -> Answer {
-    let mut answer = because(405, "it is there for GET");
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+pub(super) fn no_method(methods: &'static str) -> Answer {
+    let mut answer = because(405, &format!("it is there for {methods}"));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     answer
 }
 
@@ -153,6 +154,14 @@ pub(super) fn elsewhere() -> Answer {
         421,
         "without a password this is answered to who names this machine: ask localhost or 127.0.0.1, or set LITESTREAM_USERNAME and LITESTREAM_PASSWORD",
     )
+}
+
+pub(super) fn wrong(why: &str) -> Answer {
+    because(400, &foreign::line(why))
+}
+
+pub(super) fn foreign() -> Answer {
+    because(403, "it is asked for by another site's page")
 }
 
 pub(super) fn busy() -> Answer {

@@ -1,10 +1,11 @@
 //! What is asked of the driver, which answers between two events.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::status::{Document, Keeper, Piece};
+use crate::status::{Document, Keeper, Piece, Waited};
 
 /// A question, and where the answer goes.
 #[derive(Debug)]
@@ -13,6 +14,17 @@ pub enum Ask {
     Keeper(oneshot::Sender<Keeper>),
     /// A piece of all that is known: the first one, or the one from this number on.
     Piece(Option<usize>, oneshot::Sender<Piece>),
+    /// Until all that was committed up to now is on its replica; who drops the other end waits no more.
+    Wait(Wish, oneshot::Sender<Waited>),
+}
+
+/// What is waited for.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// Of this database: its path, an alias, or a base name that only one has; else of all.
+    pub database: Option<String>,
+    /// No longer than that.
+    pub within: Option<Duration>,
 }
 
 /// Asks the driver.
@@ -22,6 +34,13 @@ pub type Asks = Rc<dyn Fn(Ask)>;
 pub(super) async fn keeper(asks: &Asks) -> Option<Keeper> {
     let (sender, receiver) = oneshot::channel();
     asks(Ask::Keeper(sender));
+    receiver.await.ok()
+}
+
+/// Waits; none while the keeper ends.
+pub(super) async fn wait(asks: &Asks, wish: Wish) -> Option<Waited> {
+    let (sender, receiver) = oneshot::channel();
+    asks(Ask::Wait(wish, sender));
     receiver.await.ok()
 }
 

@@ -7,6 +7,7 @@
 //! | `GET /metrics` | numbers, in Prometheus' text format |
 //! | `GET /status.json` | what `litekeeper status --json` prints of a keeper |
 //! | `GET /events` | server-sent: one whenever something of the page has changed |
+//! | `POST /wait` | once all that was committed before is on its replica: 200; 504 with how far it is |
 //! | `GET /` | the page |
 //!
 //! It asks the driver as anybody else does ([`Ask`]), and decides nothing. Whoever asks has a limit of everything: time, bytes,
@@ -24,8 +25,9 @@ mod page;
 mod patient;
 mod route;
 mod server;
+mod wait;
 
 pub use access::{Account, Open};
 pub use address::Address;
-pub use ask::{Ask, Asks};
+pub use ask::{Ask, Asks, Wish};
 pub use server::{Server, Settings};

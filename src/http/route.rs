@@ -27,6 +27,8 @@ pub(super) enum Route {
     Style,
     /// What keeps it fresh.
     Script,
+    /// Until all that was committed is on its replica.
+    Wait,
 }
 
 /// What can be opened by itself.
@@ -45,12 +47,12 @@ pub(super) enum Kind {
 pub(super) enum Missing {
     /// There is no such thing.
     Path,
-    /// It is there for other methods.
-    Method,
+    /// It is there for these methods.
+    Method(&'static str),
 }
 
 /// All that is there, for whoever asks for something else.
-pub(super) const ALL: &str = "/, /livez, /readyz, /metrics, /status.json, /events";
+pub(super) const ALL: &str = "/, /livez, /readyz, /metrics, /status.json, /events, /wait";
 
 impl Route {
     /// Reads the first line of a request.
@@ -70,9 +72,15 @@ impl Route {
             "/" => Self::Page { part: has("part") },
             "/page.css" => Self::Style,
             "/page.js" => Self::Script,
+            "/wait" => Self::Wait,
             _ => return Err(Missing::Path),
         };
-        if matches!(method, "GET" | "HEAD") { Ok(route) } else { Err(Missing::Method) }
+        match (route, method) {
+            (Self::Wait, "POST") => Ok(route),
+            (Self::Wait, _) => Err(Missing::Method("POST")),
+            (_, "GET" | "HEAD") => Ok(route),
+            _ => Err(Missing::Method("GET, HEAD")),
+        }
     }
 
     /// Of which kind it is.
@@ -80,7 +88,9 @@ impl Route {
         match self {
             Self::Live | Self::Ready { .. } => Kind::Health,
             Self::Metrics => Kind::Metrics,
-            Self::Status | Self::Events | Self::Page { .. } | Self::Style | Self::Script => Kind::Rest,
+            Self::Status | Self::Events | Self::Page { .. } | Self::Style | Self::Script | Self::Wait => {
+                Kind::Rest
+            }
         }
     }
 }
@@ -97,13 +107,16 @@ mod tests {
         assert_eq!(Route::of("GET", "/readyz", Some("strict=1&verbose=")), ready(true, true));
         assert_eq!(Route::of("GET", "/readyz", Some("strictly&verbose=0")), ready(false, false));
         assert_eq!(Route::of("GET", "/livez/", None), Err(Missing::Path));
-        assert_eq!(Route::of("POST", "/", None), Err(Missing::Method));
+        assert_eq!(Route::of("POST", "/", None), Err(Missing::Method("GET, HEAD")));
+        assert_eq!(Route::of("POST", "/wait", Some("db=a")), Ok(Route::Wait));
+        assert_eq!(Route::of("GET", "/wait", None), Err(Missing::Method("POST")));
     }
 
     #[test]
     fn health_and_metrics_alone_can_be_opened() {
         for path in ALL.split(", ").chain(["/page.css", "/page.js"]) {
-            let kind = Route::of("GET", path, None).map(Route::kind);
+            let method = if path == "/wait" { "POST" } else { "GET" };
+            let kind = Route::of(method, path, None).map(Route::kind);
             let expected = match path {
                 "/livez" | "/readyz" => Kind::Health,
                 "/metrics" => Kind::Metrics,

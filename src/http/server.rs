@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderName};
+use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderName, ORIGIN};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,6 +25,7 @@ use super::guests::{Guest, Guests};
 use super::metrics::{self, Dialect};
 use super::page;
 use super::route::{Missing, Route};
+use super::wait;
 use crate::foreign;
 use crate::printer::recent;
 use crate::secrets;
@@ -147,9 +148,21 @@ impl Server {
             }
         }
         match route {
+            Ok(Route::Wait) => {
+                let fetch = HeaderName::from_static("sec-fetch-site");
+                if wait::is_foreign(header(fetch), header(ORIGIN), header(HOST)) {
+                    return answer::foreign();
+                }
+                match wait::wish(uri.query()) {
+                    Ok(wish) => {
+                        ask::wait(&self.asks, wish).await.as_ref().map_or_else(answer::ending, wait::answer)
+                    }
+                    Err(why) => answer::wrong(&why),
+                }
+            }
             Ok(route) => self.serve(route, header(ACCEPT)).await.unwrap_or_else(answer::ending),
             Err(Missing::Path) => answer::no_path(),
-            Err(Missing::Method) => answer::no_method(),
+            Err(Missing::Method(methods)) => answer::no_method(methods),
         }
     }
 
@@ -189,6 +202,7 @@ impl Server {
                     page::html(&document, since, &self.collector.history.borrow(), &recent::recent(), part);
                 answer::whole(200, Form::Html, text)
             }
+            Route::Wait => answer::no_method("POST"),
             Route::Style => answer::whole(200, Form::Css, page::STYLE),
             Route::Script => answer::whole(200, Form::Script, page::SCRIPT),
         })

@@ -37,9 +37,12 @@ impl Version {
         allowed.and_then(Self::parse) == Some(self)
     }
 
-    /// Says whether its control socket confirms: `POST /sync` came with 0.5.9.
+    /// The first whose control socket confirms: `POST /sync` came with it.
+    pub const CONFIRMS: Self = Self::new(0, 5, 9);
+
+    /// Says whether its control socket confirms.
     pub fn confirms(self) -> bool {
-        self >= Self::new(0, 5, 9)
+        self >= Self::CONFIRMS
     }
 
     /// Says whether "no backup" is the replica's own answer: LTX releases before 0.5.9 say it as well when a

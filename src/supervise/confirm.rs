@@ -217,7 +217,11 @@ impl SyncClient {
     }
 
     /// The watch: one question about one database.
-    pub(super) async fn confirm(self, db: Db, database: Database, running: RunningLitestream) {
+    pub(super) async fn confirm(self, db: Db, question: u64, database: Database, running: RunningLitestream) {
+        if !database.exists() {
+            // Whoever waits for it has nothing that a replica could have.
+            return self.send(Message::Confirmed(db, question, false));
+        }
         let asking = control::confirm(&self.socket, &database.path, PATIENCE);
         let watching = self.notice_stall(&database, &running);
         let answer = match select(pin!(asking), pin!(watching)).await {
@@ -235,7 +239,7 @@ impl SyncClient {
         if let Err(reason) = judged {
             self.send(Message::NotConfirmed(db, reason));
         }
-        self.tell(Event::Confirmed { db, ok });
+        self.send(Message::Confirmed(db, question, ok));
     }
 
     /// Ends when Litestream, which was asked about this database and has not answered, moves nothing for longer than any client

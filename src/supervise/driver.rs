@@ -168,8 +168,10 @@ impl Driver {
             }
             self.settle_rounds();
             self.world.tell_changes();
+            self.tell_of_waits();
             let due = self.machine.poll_timeout();
             let looks = self.world.databases.is_watching().then(|| Instant::now() + every);
+            let over = self.world.waits.next();
             self.wakes = due.into_iter().chain(looks).min();
             let (sweeping, leftovers) = (self.world.tree.is_swept(), self.world.tree.has_leftovers());
             tokio::select! {
@@ -187,6 +189,7 @@ impl Driver {
                     self.notice_absence();
                     self.machine.handle_timeout(Instant::now());
                 }
+                () = until(over) => self.end_waits(Instant::now()),
                 () = tokio::time::sleep(SWEEP), if sweeping => self.sweep(),
                 () = tokio::time::sleep(LEFTOVERS), if leftovers => self.scan_for_leftovers(),
                 _ = look.tick(), if self.world.databases.is_watching() => {

@@ -72,8 +72,9 @@ impl Driver {
             Action::Forget(db) => self.turn(Turn::Forgotten(db)),
             Action::PutOff(db) => self.turn(Turn::PutOff(db)),
             Action::Confirm(db) => {
+                let question = world.waits.ask(db);
                 if let Some(database) = world.databases.table.get(db) {
-                    let asking = world.client().confirm(db, database.clone(), world.running());
+                    let asking = world.client().confirm(db, question, database.clone(), world.running());
                     tokio::task::spawn_local(asking);
                 }
             }
@@ -136,6 +137,7 @@ impl Driver {
         world.databases.table.is_told();
         world.litestream.launch();
         world.notices.relaunched();
+        world.waits.relaunched();
         world.discovery.abort_registrations();
         world.databases.proofs.stop();
         // The first one has just looked.

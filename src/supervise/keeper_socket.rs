@@ -5,13 +5,14 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::message::{Message, Outbox, StatusAsked};
 use super::reload::{Asking, HOLDING, RELOAD, Report, WITHIN};
 use super::runtime_folder::RuntimeFolder;
+use super::waiting::{self, Wish};
 use super::web::Web;
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
@@ -25,8 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(30);
 /// So many are told at a time how the unit is: each has a piece of that in memory.
 const TOLD_AT_ONCE: usize = 4;
-/// No word is longer, with its lines.
-const LONGEST: usize = 256;
+/// No word is longer, with its lines, one of which may have a path.
+const LONGEST: usize = 8 << 10;
+/// So much of it is read at a time: whoever waits has no more of it in memory than he said.
+const CHUNK: usize = 256;
+/// How often a client that will say no more is looked at, whether it is there still.
+const GONE: Duration = Duration::from_millis(250);
 /// How a request begins that is none of these words.
 const METHODS: [&[u8]; 3] = [b"GET ", b"HEAD ", b"POST "];
 
@@ -56,12 +61,14 @@ async fn serve(mut stream: UnixStream, outbox: Outbox, places: Rc<Semaphore>, we
     if METHODS.iter().any(|method| said.starts_with(method)) {
         return web.answer(stream, said);
     }
-    let Some(ClientRequest { word, within, holding }) = read_word(said) else { return };
+    let Some(ClientRequest { word, within, holding, database }) = read_word(said) else { return };
     let report = if word == status::ASK {
         let whole = within.map_or(WHOLE, |within| within.min(WHOLE));
         // Who is not told in time is told nothing more: half an answer is none.
         let _ = tokio::time::timeout(whole, tell_status(stream, outbox, holding, &places)).await;
         return;
+    } else if word == status::WAIT {
+        return wait(stream, outbox, Wish { database, within, holding }).await;
     } else if word == RELOAD {
         let (sender, receiver) = oneshot::channel();
         let until = within
@@ -103,21 +110,48 @@ async fn tell_status(
     }
 }
 
+/// Waits for a confirmation, unless the client goes first.
+async fn wait(mut stream: UnixStream, outbox: Outbox, wish: Wish) {
+    let answer = tokio::select! {
+        answer = waiting::wait(&outbox, wish) => answer,
+        () = gone(&mut stream) => return,
+    };
+    if let Ok(mut line) = serde_json::to_vec(&answer.document()) {
+        line.push(b'\n');
+        let _ = tokio::time::timeout(PATIENCE, stream.write_all(&line)).await;
+    }
+}
+
+/// Ends once the client is gone. One that only says no more, as a shell's pipe does, listens still.
+async fn gone(stream: &mut UnixStream) {
+    let mut piece = [0; 16];
+    while !matches!(stream.read(&mut piece).await, Ok(0) | Err(_)) {}
+    while stream.ready(Interest::WRITABLE).await.is_ok_and(|ready| !ready.is_write_closed()) {
+        tokio::time::sleep(GONE).await;
+    }
+}
+
 /// What a client says.
 struct ClientRequest {
     word: String,
     within: Option<Duration>,
     holding: Option<(u64, u64)>,
+    database: Option<String>,
 }
 
-/// The first line, and what came with it.
+/// The first line, and what came with it: it is sent at once.
 async fn read_line(stream: &mut UnixStream) -> Option<Vec<u8>> {
-    let (mut said, mut piece) = (Vec::new(), [0; LONGEST]);
-    while said.len() < LONGEST && !said.contains(&b'\n') {
-        let room = LONGEST - said.len();
-        match stream.read(&mut piece[..room]).await.ok()? {
-            0 => return None,
-            read => said.extend_from_slice(&piece[..read]),
+    let (mut said, mut piece) = (Vec::new(), [0; CHUNK]);
+    while said.len() < LONGEST {
+        // Behind the word there may be nothing.
+        let read = match said.contains(&b'\n') {
+            false => stream.read(&mut piece).await.ok()?,
+            true => stream.try_read(&mut piece).unwrap_or(0),
+        };
+        match (read, said.contains(&b'\n')) {
+            (0, false) => return None,
+            (0, true) => break,
+            (read, _) => said.extend_from_slice(&piece[..read]),
         }
     }
     Some(said)
@@ -134,5 +168,6 @@ fn read_word(said: Vec<u8>) -> Option<ClientRequest> {
         let (device, inode) = file.split_once(':')?;
         Some((device.parse().ok()?, inode.parse().ok()?))
     });
-    Some(ClientRequest { word: word.to_owned(), within, holding })
+    let database = line(status::DATABASE).map(str::to_owned);
+    Some(ClientRequest { word: word.to_owned(), within, holding, database })
 }

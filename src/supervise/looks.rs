@@ -1,5 +1,6 @@
 //! What is found where the databases are looked at, as events for the machine.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::abandoned::Opened;
@@ -74,11 +75,42 @@ impl Driver {
         let litestream = self.world.litestream.pid();
         let mut suspects = self.world.databases.suspects.all();
         let has_open = |file| litestream.and_then(|pid| proc::has_open_file(pid, file)).unwrap_or(true);
+        let seen = self.world.databases.watch.look(has_open, last);
+        suspects.extend(self.take_seen(seen));
+        for db in suspects {
+            self.scan_for_orphans(db);
+        }
+        for db in self.world.discovery.written_outside() {
+            self.handle(Event::Changed(db));
+        }
+    }
+
+    /// Looks at these alone, which somebody waits for.
+    pub(super) fn look_at(&mut self, dbs: &BTreeSet<Db>) {
+        if !self.world.databases.is_watching() {
+            return;
+        }
+        let litestream = self.world.litestream.pid();
+        let has_open = |file| litestream.and_then(|pid| proc::has_open_file(pid, file)).unwrap_or(true);
+        let looked = permit::theirs(|| {
+            let watch = &mut self.world.databases.watch;
+            let seen = dbs.iter().filter_map(|db| watch.look_at(*db, has_open)).collect();
+            self.take_seen(seen).into_iter().for_each(|db| self.scan_for_orphans(db));
+            Ok(())
+        });
+        if let Err(error) = looked {
+            tracing::error!("the databases cannot be looked at: {error}");
+        }
+    }
+
+    /// Tells of what was seen of files; those that changed.
+    fn take_seen(&mut self, seen: Vec<Event>) -> Vec<Db> {
+        let mut changed = Vec::new();
         // A whole folder may be gone: they are looked for once.
         let (shim, mut opened) = (self.world.tree.shim_pid(), None);
-        for event in self.world.databases.watch.look(has_open, last) {
+        for event in seen {
             if let Event::Changed(db) = event {
-                suspects.push(db);
+                changed.push(db);
                 self.world.databases.follows.changed(db, Instant::now());
             }
             // The app could not write to it any more: the launch finds it gone.
@@ -92,14 +124,13 @@ impl Driver {
                 let opened = opened.get_or_insert_with(|| Opened::below(shim));
                 self.file_went(db, opened);
             }
+            let replaced = if let Event::Replaced(db) = event { Some(db) } else { None };
             self.handle(event);
+            if let Some(db) = replaced {
+                self.tell_of_replaced(db);
+            }
         }
-        for db in suspects {
-            self.scan_for_orphans(db);
-        }
-        for db in self.world.discovery.written_outside() {
-            self.handle(Event::Changed(db));
-        }
+        changed
     }
 
     /// The file of such a database was deleted.

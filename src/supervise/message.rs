@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::prepare::Prepared;
 use super::reload::Asking;
 use super::rounds::{Admission, Answer};
+use super::waits::WaitAsked;
 use super::wal::WalLocks;
 use crate::core::{Cause, Db, Ended, Event};
 use crate::error::Failure;
@@ -43,6 +44,12 @@ pub(super) enum Message {
     Gone(u64, Db),
     /// The latest reason why the watch's question about a database got no good answer.
     NotConfirmed(Db, String),
+    /// The n-th question of the watch's was answered: all that was in the database when it was asked is on its replica, or not.
+    Confirmed(Db, u64, bool),
+    /// Somebody waits for that of a database.
+    Wait(WaitAsked),
+    /// One who has waited is gone.
+    WaiterLeft,
     /// What was found out before the start.
     Prepared(Prepared),
     /// The source's answer.

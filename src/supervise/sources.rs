@@ -1,10 +1,12 @@
 //! What happens, as events for the machine.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use nix::libc;
 
 use super::driver::{Driver, sender_name, signal_name};
+use super::durability::WaitAnswer;
 use super::folders;
 use super::lease::Held;
 use super::link::Word;
@@ -13,11 +15,14 @@ use super::prepare::Prepared;
 use super::reload::Reason;
 use super::round;
 use super::status;
+use super::waited;
+use super::waits::WaitAsked;
 use super::wal;
-use crate::core::{Cause, Db, Ended, Event, ExitCode, NotStarted, Turn};
+use crate::core::{Cause, Db, Ended, Event, ExitCode, NotStarted, State, Turn};
 use crate::error::Failure;
 use crate::foreign;
 use crate::http::Ask;
+use crate::os::permit;
 use crate::os::signal::{self, Received, Sender, Signals};
 use crate::os::terminal::Terminal;
 use crate::shim::{Target, ToKeeper, ToShim};
@@ -246,6 +251,9 @@ impl Driver {
             Message::Gone(..) => {}
             Message::Emptied(launch, emptied) => self.emptied(launch, emptied),
             Message::NotConfirmed(db, reason) => self.world.notices.behind(db, reason),
+            Message::Confirmed(db, question, ok) => self.confirmed(db, question, ok),
+            Message::Wait(asked) => self.wait(asked),
+            Message::WaiterLeft => self.world.waits.look_for_gone(),
             Message::Prepared(prepared) => self.prepared(prepared),
             Message::Answered(answer) => self.answered(answer),
             Message::Admitted(admissions) => self.admitted(admissions),
@@ -288,14 +296,88 @@ impl Driver {
     }
 
     fn happened(&mut self, event: Event) {
-        if let Event::Confirmed { db, ok: true } = event {
-            self.world.notices.confirmed(db);
-            self.world.mark_beside(Some(db));
-        } else if event == Event::GateOpened {
+        if event == Event::GateOpened {
             self.world.notices.gate_opened();
             self.world.mark_beside(None);
         }
         self.handle(event);
+    }
+
+    /// The watch's question about a database was answered.
+    fn confirmed(&mut self, db: Db, question: u64, ok: bool) {
+        // What a dead Litestream was asked is void.
+        if !self.world.waits.is_answer(db, question) {
+            return;
+        }
+        let is_waited_for = self.world.waits.has(db);
+        // Whatever Litestream says of another file it does not say of the one that somebody has written to, and the last look
+        // may be a second ago.
+        let ok = ok && (!is_waited_for || self.stands(db));
+        if ok {
+            self.world.notices.confirmed(db);
+            self.world.mark_beside(Some(db));
+        }
+        self.handle(Event::Confirmed { db, ok });
+        match (is_waited_for, ok) {
+            (true, true) => {
+                let copied = waited::durable(&self.world, db);
+                self.world.waits.confirmed(db, question, &copied);
+            }
+            (true, false) => self.look_at(&BTreeSet::from([db])),
+            (false, _) => {}
+        }
+    }
+
+    fn stands(&mut self, db: Db) -> bool {
+        permit::theirs(|| Ok(self.world.databases.watch.stands(db))).unwrap_or(false)
+    }
+
+    /// Somebody waits for all that is in a database now, or in each, to be on its replica.
+    fn wait(&mut self, asked: WaitAsked) {
+        match waited::meant(&self.world, &asked) {
+            Ok(dbs) => {
+                self.look_at(&dbs);
+                self.world.waits.add(Instant::now(), dbs.clone(), asked);
+                dbs.into_iter().for_each(|db| self.tell_of_replaced(db));
+            }
+            // Who has gone meanwhile needs no answer.
+            Err(answer) => drop(asked.sender.send(answer)),
+        }
+    }
+
+    /// Whoever waits for a database that another file stands in the place of waits in vain.
+    pub(super) fn tell_of_replaced(&mut self, db: Db) {
+        if !self.world.waits.has(db) {
+            return;
+        }
+        let now = Instant::now();
+        let standing = self.machine.standing(now, db);
+        if standing.state == State::Replaced {
+            let copied = waited::one_behind(&self.world, &self.machine.status(now), db, standing);
+            self.world.waits.replaced(db, &copied);
+        }
+    }
+
+    /// Tells the machine for what somebody waits, and whoever waits where that has no end.
+    pub(super) fn tell_of_waits(&mut self) {
+        if !self.machine.moment().waits {
+            self.world.waits.end(&WaitAnswer::Stopping);
+        }
+        let (wanted, unwanted) = self.world.waits.news();
+        wanted.into_iter().for_each(|db| self.handle(Event::Wanted(db)));
+        unwanted.into_iter().for_each(|db| self.handle(Event::Unwanted(db)));
+    }
+
+    /// Tells those whose time is over how far it is.
+    pub(super) fn end_waits(&mut self, now: Instant) {
+        let over = self.world.waits.over(now);
+        let unit = self.machine.status(now);
+        for one in over {
+            let standing = |db| self.machine.standing(now, db);
+            let told = waited::behind(&self.world, &unit, &one.left, standing);
+            let gone = || WaitAnswer::Unknown { error: "it is named no more".to_owned(), hint: None };
+            one.answer(if told.each.is_empty() { gone() } else { WaitAnswer::Timeout(told) });
+        }
     }
 
     /// The WALs are as Litestream wants them, or why not.
@@ -322,6 +404,9 @@ impl Driver {
             tracing::warn!(
                 "litestream {version} takes in no database while it runs: the resolver is asked at the start only"
             );
+        }
+        if let Some(version) = waited::cannot_confirm(&self.world) {
+            self.world.waits.end(&WaitAnswer::NotConfirmable(version));
         }
         self.world.restores.miss(missing);
         self.tell_owed();
@@ -362,6 +447,8 @@ impl Driver {
             Ask::Keeper(sender) => {
                 let _ = sender.send(status::keeper(&self.world, &self.machine.status(now)));
             }
+            // It is waited for beside the driver (`web.rs`).
+            Ask::Wait(..) => {}
             Ask::Piece(from, sender) => {
                 self.tell_status(StatusAsked { from: from.map(Db), holding: None, sender });
             }

@@ -89,7 +89,7 @@ fn described(
 }
 
 /// What keeps a database from being replicated, as far as anybody has said.
-fn error(world: &World, db: Db, database: &Database) -> Option<String> {
+pub(super) fn error(world: &World, db: Db, database: &Database) -> Option<String> {
     let refused = || {
         let path = database.path.display().to_string();
         Some(world.discovery.rounds.said.get(&path)?.said.clone())

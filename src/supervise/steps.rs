@@ -82,8 +82,13 @@ pub(super) fn take(world: &mut World, step: Step<Tenant>, others: &mut Option<Rc
         Step::Went { db, given_up } => went(world, db, given_up),
         Step::LetGo(db) => {
             world.discovery.abort_registration(db);
+            let (path, _) = world.place_of(db);
             world.databases.let_go(db);
             world.forget(db);
+            // It may be named still, and come.
+            if world.discovery.tenants.get(db).is_none() {
+                world.waits.forget(db, &path);
+            }
         }
         Step::Dropped(tenant) => {
             let (path, rounds) = (tenant.path(), &mut world.discovery.rounds);

@@ -79,6 +79,38 @@ impl Watched {
             odd: None,
         }
     }
+
+    /// See [`Watch::look`].
+    fn look(&mut self, db: Db, has_open: impl Fn((u64, u64)) -> bool, last: bool) -> Option<Event> {
+        let now = (Stamp::of(&self.path), Stamp::of(&self.wal));
+        let before = std::mem::replace(&mut self.seen, now);
+        let replaced = match (&self.first, &now.0) {
+            (Some(first), Some(current)) => !first.is_same_file(current),
+            (Some(_), None) => true,
+            (None, current) => {
+                self.first = current.filter(Stamp::is_database);
+                false
+            }
+        };
+        if now.0.is_none() && self.goes {
+            return Some(Event::Unregistered { db, ok: true });
+        }
+        if let (true, true, Some(first)) = (replaced, self.goes, self.first) {
+            let since = *self.odd.get_or_insert_with(Instant::now);
+            if !has_open((first.device, first.inode)) {
+                // The new one is found like any that appears.
+                return Some(Event::Unregistered { db, ok: true });
+            }
+            return (last || since.elapsed() >= PATIENCE).then_some(Event::Replaced(db));
+        }
+        if replaced {
+            return Some(Event::Replaced(db));
+        }
+        if self.first.is_none() {
+            return (!std::mem::replace(&mut self.missed, true)).then_some(Event::Missing(db));
+        }
+        (now != before && now.0.is_some()).then_some(Event::Changed(db))
+    }
 }
 
 /// The files of all databases, by their numbers: among thousands none is looked for.
@@ -140,39 +172,19 @@ impl Watch {
     /// What changed since the last look; `has_open` tells whether Litestream still has the file of this device
     /// and inode open, and the `last` look waits for nothing.
     pub(super) fn look(&mut self, has_open: impl Fn((u64, u64)) -> bool, last: bool) -> Vec<Event> {
-        let mut events = Vec::new();
-        for (&db, watched) in &mut self.0 {
-            let now = (Stamp::of(&watched.path), Stamp::of(&watched.wal));
-            let replaced = match (&watched.first, &now.0) {
-                (Some(first), Some(current)) => !first.is_same_file(current),
-                (Some(_), None) => true,
-                (None, current) => {
-                    watched.first = current.filter(Stamp::is_database);
-                    false
-                }
-            };
-            if now.0.is_none() && watched.goes {
-                events.push(Event::Unregistered { db, ok: true });
-            } else if let (true, true, Some(first)) = (replaced, watched.goes, watched.first) {
-                let since = *watched.odd.get_or_insert_with(Instant::now);
-                if !has_open((first.device, first.inode)) {
-                    // The new one is found like any that appears.
-                    events.push(Event::Unregistered { db, ok: true });
-                } else if last || since.elapsed() >= PATIENCE {
-                    events.push(Event::Replaced(db));
-                }
-            } else if replaced {
-                events.push(Event::Replaced(db));
-            } else if watched.first.is_none() {
-                if !std::mem::replace(&mut watched.missed, true) {
-                    events.push(Event::Missing(db));
-                }
-            } else if now != watched.seen && now.0.is_some() {
-                events.push(Event::Changed(db));
-            }
-            watched.seen = now;
-        }
-        events
+        self.0.iter_mut().filter_map(|(db, watched)| watched.look(*db, &has_open, last)).collect()
+    }
+
+    /// The same of one of them.
+    pub(super) fn look_at(&mut self, db: Db, has_open: impl Fn((u64, u64)) -> bool) -> Option<Event> {
+        self.0.get_mut(&db)?.look(db, &has_open, false)
+    }
+
+    /// Whether the file of one is there, and the one that Litestream has open, as far as anybody can tell.
+    pub(super) fn stands(&mut self, db: Db) -> bool {
+        let Some(watched) = self.0.get_mut(&db) else { return false };
+        let Some(now) = Stamp::of_database(&watched.path) else { return false };
+        watched.first.get_or_insert(now).is_same_file(&now)
     }
 }
 
@@ -200,13 +212,17 @@ mod tests {
         assert_eq!(watch.look(|_| false, false), [Event::Changed(Db(0))], "it appeared");
         assert_eq!(watch.look(|_| false, false), []);
         fs::write(with_suffix(&path, "-wal"), "two").unwrap();
-        assert_eq!(watch.look(|_| false, false), [Event::Changed(Db(0))], "its WAL was written");
+        assert_eq!(watch.look_at(Db(0), |_| false), Some(Event::Changed(Db(0))), "its WAL was written");
+        assert_eq!((watch.look_at(Db(0), |_| false), watch.look_at(Db(1), |_| false)), (None, None));
+        assert!(watch.stands(Db(0)) && !watch.stands(Db(1)));
         fs::write(dir.path().join("new"), "three").unwrap();
         fs::rename(dir.path().join("new"), &path).unwrap();
+        assert!(!watch.stands(Db(0)), "nobody has to look for that");
         assert_eq!(watch.look(|_| false, false), [Event::Replaced(Db(0))]);
         fs::remove_file(&path).unwrap();
         assert_eq!(watch.look(|_| false, false), [Event::Replaced(Db(0))]);
         watch.reset();
+        assert!(!watch.stands(Db(0)));
         let missing = [Event::Missing(Db(0))];
         assert_eq!(watch.look(|_| false, false), missing, "Litestream was started without it");
     }

@@ -5,11 +5,14 @@ use std::net::TcpListener;
 use std::rc::Rc;
 
 use tokio::net::UnixStream;
+use tokio::sync::oneshot;
 
 use super::message::{Message, Outbox};
+use super::waiting::{self, Wish};
 use crate::core::ExitCode;
 use crate::error::Failure;
-use crate::http::{Asks, Server, Settings};
+use crate::http::{self, Ask, Asks, Server, Settings};
+use crate::status::Waited;
 
 /// A server, once somebody needs one.
 pub(super) struct Web {
@@ -23,9 +26,14 @@ impl Web {
     /// # Errors
     /// Something else listens there, or nobody could be answered.
     pub(super) fn open(settings: &Settings, outbox: Outbox) -> Result<Rc<Self>, Failure> {
-        let asks: Asks = Rc::new(move |ask| {
-            // The inbox lives as long as the driver.
-            let _ = outbox.send(Message::Asked(ask));
+        let asks: Asks = Rc::new(move |ask| match ask {
+            Ask::Wait(wish, sender) => {
+                tokio::task::spawn_local(wait(outbox.clone(), wish, sender));
+            }
+            ask @ (Ask::Keeper(_) | Ask::Piece(..)) => {
+                // The inbox lives as long as the driver.
+                let _ = outbox.send(Message::Asked(ask));
+            }
         });
         let web = Self { asks, server: OnceCell::new() };
         if let Some(address) = settings.address {
@@ -50,5 +58,17 @@ impl Web {
 
     fn server(&self) -> &Rc<Server> {
         self.server.get_or_init(|| Server::new(self.asks.clone()))
+    }
+}
+
+/// Waits for a confirmation, unless the client goes first.
+async fn wait(outbox: Outbox, wish: http::Wish, mut sender: oneshot::Sender<Waited>) {
+    let http::Wish { database, within } = wish;
+    let wish = Wish { database, within, ..Wish::default() };
+    tokio::select! {
+        answer = waiting::wait(&outbox, wish) => {
+            let _ = sender.send(answer.document());
+        }
+        () = sender.closed() => {}
     }
 }

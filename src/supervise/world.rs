@@ -31,6 +31,7 @@ use super::runtime_folder::{RuntimeFolder, Written};
 use super::settle::Rules;
 use super::setup::Setup;
 use super::table::{DatabaseTable, Listed};
+use super::waits::Waits;
 use super::workplace::Workplace;
 use super::{drain, gate};
 use crate::backup::trial::{Place, Trials};
@@ -47,6 +48,9 @@ use crate::shim::Update;
 
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
 const MOST_LOCKS: usize = 200;
+
+/// Where this keeper can be asked, for the app.
+const SOCKET: &str = "LITEKEEPER_SOCKET";
 
 /// What is no older is as it was.
 const AS_GOOD_AS_NOW: Duration = Duration::from_secs(1);
@@ -78,6 +82,8 @@ pub(super) struct World {
     /// When the replicas were looked at last.
     seen: Instant,
     pub(super) notices: Notices,
+    /// Who waits for a confirmation.
+    pub(super) waits: Waits,
     /// When this run began.
     pub(super) began: jiff::Timestamp,
     /// Who asks, and about which.
@@ -110,10 +116,16 @@ impl World {
             limit: resolver::LIMIT,
             said: resolver::Said::default(),
         });
+        let mut env = setup.env.clone();
+        // Whatever it was started with itself, it is this keeper that has the app.
+        env.retain(|(name, _)| name != SOCKET);
+        let socket = folder.keeper_socket();
+        // The app may start in another folder than this process.
+        env.push((SOCKET.into(), std::path::absolute(&socket).unwrap_or(socket).into()));
         let commands = Commands {
             app: setup.app.clone(),
             before: setup.before.clone(),
-            env: setup.env.clone(),
+            env,
             socket_names: setup.listen_names.clone(),
         };
         let tree = AppTree::new(commands, listening, workplace);
@@ -136,6 +148,7 @@ impl World {
             leases: None,
             seen: Instant::now(),
             notices: Notices::default(),
+            waits: Waits::default(),
             began: jiff::Timestamp::now(),
             gate: None,
             drains: Vec::new(),

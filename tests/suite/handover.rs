@@ -72,7 +72,7 @@ fn an_environment_of_a_megabyte_arrives_exactly() {
     assert_eq!(all[11], OsStr::from_bytes(b"\xff='\"\n$X"));
 }
 
-/// No variable of the keeper's making but for where the database is, and above all none of Litestream's copies of the credentials.
+/// No variable of the keeper's making but for where the database and the keeper's socket are, and above all none of Litestream's copies of the credentials.
 #[test]
 fn the_environment_is_the_users() {
     let world = World::new();
@@ -83,6 +83,7 @@ fn the_environment_is_the_users() {
     let own = [
         "LITEKEEPER_DATABASE",
         "LITEKEEPER_RUNTIME_DIR",
+        "LITEKEEPER_SOCKET",
         "LITESTREAM_BINARY_PATH",
         "LITESTREAM_ACCESS_KEY_ID",
     ];

@@ -346,3 +346,59 @@ fn a_start_that_waits_for_its_replica_is_alive_and_not_ready() {
     site.wait("it to be ready", "/readyz", |reply| reply.status == 200);
     running.stop(0);
 }
+
+fn post(site: Site, path: &str, headers: &str) -> Reply {
+    let host = site.0;
+    site.say(&format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n"
+    ))
+}
+
+#[test]
+fn who_waits_hears_when_his_row_is_on_the_replica() {
+    let (world, s3) = (World::new(), S3::start());
+    s3.bucket("backups");
+    sqlite::create(&world.db(), 3);
+    let app = App::new(&world.trace()).on_exit("TERM", 0).ready().wait();
+    let config = world.config(&s3.replica("backups", "app"));
+    let running = Keeper::new(&world).config(&config).envs(S3::env()).args(["--http", "0"]).app(app).start();
+    let site = Site::of(&running);
+    world.trace().wait("ready");
+    let id = sqlite::insert(&world.db(), 1);
+    let durable = post(site, "/wait?db=app.db&timeout=60s", "");
+    assert_eq!(durable.status, 200, "{durable:?}");
+    let said: Value = read(&durable.body);
+    assert!(said["result"] == "durable" && said["databases"][0]["durable"] == true, "{said}");
+    s3.pause();
+    sqlite::insert(&world.db(), 1);
+    let late = post(site, "/wait?timeout=1s", "");
+    assert_eq!(late.status, 504, "{late:?}");
+    let said: Value = read(&late.body);
+    assert!(said["databases"][0]["path"].as_str().is_some_and(|path| path.ends_with("app.db")), "{said}");
+    for (path, status) in [("/wait?db=nowhere.db", 404), ("/wait?timeout=soon", 400), ("/wait?base=x", 400)] {
+        assert_eq!(post(site, path, "").status, status, "{path}");
+    }
+    assert_eq!(post(site, "/wait", "Sec-Fetch-Site: cross-site\r\n").status, 403);
+    assert_eq!(post(site, "/wait", "Origin: http://evil.example\r\n").status, 403);
+    let get = site.get("/wait");
+    assert!(get.status == 405 && get.head.contains("\nallow: post"), "{get:?}");
+    s3.resume();
+    assert_eq!(post(site, "/wait", "").status, 200);
+    // Nobody drains.
+    running.signal_group(Signal::SIGKILL);
+    running.finish();
+    let restored = world.path("restored.db");
+    let restore = operator(&world, "restore").config(&config).args(["-o", "restored.db"]);
+    restore.run().expect_code(0);
+    assert!(sqlite::ids(&restored).contains(&id));
+    assert_eq!(sqlite::count(&restored), 5);
+}
+
+#[test]
+fn a_release_that_confirms_nothing_says_which_one_does() {
+    let world = World::new();
+    let running = quiet(&world, &Store::Folder, OLD, (3, HERE));
+    let reply = post(Site::of(&running), "/wait", "");
+    assert!(reply.status == 501 && reply.body.contains("0.5.9"), "{reply:?}");
+    running.stop(0);
+}

@@ -122,4 +122,5 @@ mod told;
 mod trust;
 mod unread;
 mod user;
+mod wait;
 mod wal_index;

@@ -1,5 +1,6 @@
 //! `--user`: Litestream and the app run as somebody else, and all the files are theirs.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::PathBuf;
@@ -69,6 +70,11 @@ impl Shared {
     fn keeper(&self, app: App) -> Keeper {
         let mut words: Vec<_> = app.into_iter().collect();
         words[0] = self.world.path("probe").into();
+        self.keeper_of(words)
+    }
+
+    /// A keeper of another app than the probe.
+    pub(crate) fn keeper_of(&self, words: Vec<OsString>) -> Keeper {
         let keeper =
             Keeper::new(&self.world).db(&self.db()).replica(&self.replica()).args(["--user", "nobody"]);
         keeper.env("LITESTREAM_BINARY_PATH", self.world.path("litestream")).app(words)

@@ -162,6 +162,11 @@ impl<'a> Candidates<'a> {
         self.all.iter().map(|one| &one.db)
     }
 
+    /// All that are known of without asking anybody; there need be none.
+    pub(super) fn every(&self) -> &[Candidate] {
+        &self.all
+    }
+
     /// All of them.
     ///
     /// # Errors

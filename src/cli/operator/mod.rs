@@ -56,6 +56,7 @@ mod verdict;
 mod verifier;
 mod verify;
 mod version;
+mod wait;
 
 pub(super) use beside::exec;
 pub(super) use databases::databases;
@@ -72,3 +73,4 @@ pub(super) use status::status;
 pub(super) use sync::sync;
 pub(super) use verify::verify;
 pub(super) use version::version;
+pub(super) use wait::wait;

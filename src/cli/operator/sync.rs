@@ -18,7 +18,7 @@ use crate::litestream::version::Version;
 use crate::printer::Paint;
 
 /// Since when Litestream confirms at its socket.
-const SYNC: (&str, Version) = ("control socket that confirms", Version::new(0, 5, 9));
+const SYNC: (&str, Version) = ("control socket that confirms", Version::CONFIRMS);
 /// So many are asked for at a time.
 const PARALLEL: usize = 8;
 

@@ -1,7 +1,7 @@
 //! What a running keeper says of itself, asked at its own control socket.
 
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::opened::Opened;
@@ -40,33 +40,57 @@ impl Told {
     }
 }
 
+/// A keeper that was found, and how it is asked.
+pub(super) struct Reached {
+    /// What it left in a lock; none of one that has no database yet.
+    pub(super) holder: Option<Holder>,
+    /// Its own control socket, and the lock that it is to have; none of one that nobody can ask.
+    pub(super) at: Option<(PathBuf, Option<(u64, u64)>)>,
+}
+
 /// Asks the keeper that runs on one of these, or on what the sources of the configuration name; none where none runs.
 ///
 /// # Errors
-/// What is wrong with the resolver's settings; this user may not look whether a keeper runs.
+/// As [`find`].
 pub(super) fn ask<'a>(
     opened: &Opened,
     databases: impl Iterator<Item = &'a Database>,
     limit: Duration,
 ) -> Result<Option<Told>, Failure> {
+    let Some(Reached { holder, at }) = find(opened, databases)? else { return Ok(None) };
+    let is_elsewhere = holder.as_ref().is_some_and(|holder| holder.elsewhere.is_some());
+    let answer = match at {
+        Some((socket, lock)) => answer(ask_at(&socket, lock, limit), is_elsewhere, &socket),
+        None => Answer::None,
+    };
+    Ok(Some(Told { holder, answer }))
+}
+
+/// Finds that keeper.
+///
+/// # Errors
+/// What is wrong with the resolver's settings; this user may not look whether a keeper runs.
+pub(super) fn find<'a>(
+    opened: &Opened,
+    databases: impl Iterator<Item = &'a Database>,
+) -> Result<Option<Reached>, Failure> {
     let held: Vec<_> = databases.filter_map(|db| holder::now(db).transpose()).collect::<Result<_, _>>()?;
     let mut held = held.into_iter().filter(|(holder, _)| !holder.is_restore).peekable();
     if held.peek().is_none() {
-        return of_sources(opened, limit);
+        return of_sources(opened);
     }
     let mut first = None;
     for (holder, lock) in held {
         if let Some(socket) = holder.keeper.clone() {
-            let answer = answer(ask_at(&socket, Some(lock), limit), holder.elsewhere.is_some(), &socket);
-            return Ok(Some(Told { holder: Some(holder), answer }));
+            return Ok(Some(Reached { holder: Some(holder), at: Some((socket, Some(lock))) }));
         }
         first.get_or_insert(holder);
     }
-    Ok(first.map(|holder| Told { holder: Some(holder), answer: Answer::None }))
+    Ok(first.map(|holder| Reached { holder: Some(holder), at: None }))
 }
 
 /// The same where no database of the configuration is there to tell.
-fn of_sources(opened: &Opened, limit: Duration) -> Result<Option<Told>, Failure> {
+fn of_sources(opened: &Opened) -> Result<Option<Reached>, Failure> {
     if !has_sources(opened)? {
         return Ok(None);
     }
@@ -76,8 +100,7 @@ fn of_sources(opened: &Opened, limit: Duration) -> Result<Option<Told>, Failure>
         return Ok(None);
     };
     keeper_socket::belong_to_owner(&socket);
-    let answer = answer(ask_at(&socket, None, limit), false, &socket);
-    Ok(Some(Told { holder: None, answer }))
+    Ok(Some(Reached { holder: None, at: Some((socket, None)) }))
 }
 
 /// Whether databases come from elsewhere than the configuration's own list.

@@ -148,6 +148,20 @@ impl Machine {
             ends: stops && (drains || self.phase == Phase::Stopping),
             drains,
             over: stops && self.phase == Phase::Closing,
+            waits: match self.phase {
+                Phase::Exited => false,
+                Phase::Stopping => true,
+                Phase::Preparing
+                | Phase::Restoring
+                | Phase::Resolving
+                | Phase::Launching
+                | Phase::Gating
+                | Phase::Before
+                | Phase::Running
+                | Phase::Draining
+                | Phase::Closing
+                | Phase::Backoff => !stops,
+            },
         }
     }
 
@@ -159,16 +173,25 @@ impl Machine {
     /// When [`Machine::handle_timeout`] has to be called, unless an event comes first.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let running = self.phase == Phase::Running;
-        let lag = self.lag.next().filter(|_| self.can_confirm());
+        let lag = if self.can_confirm() { self.lag.next() } else { None };
+        let wanted = if self.asks_for_waiters() { self.lag.next_wanted() } else { None };
         let absent = self.absent.next().filter(|_| running);
         let ask = self.members.next_ask().filter(|_| self.may_ask());
-        self.timers.next().into_iter().chain(lag).chain(absent).chain(ask).min()
+        self.timers.next().into_iter().chain(lag).chain(wanted).chain(absent).chain(ask).min()
     }
 
     /// Whether what changes is asked about: only then is it a lag that nobody confirms it. What an app left that crashed is
     /// confirmed while its restart is waited for.
     fn can_confirm(&self) -> bool {
         self.litestream.is_up() && matches!(self.phase, Phase::Running | Phase::Backoff)
+    }
+
+    /// Whether it is asked for whoever waits for a confirmation: also for an app that comes to its end in order, and for a
+    /// command before it. No change counts as a lag there; and where gate or drain ask, nobody else does.
+    fn asks_for_waiters(&self) -> bool {
+        let may_wait =
+            matches!(self.phase, Phase::Before | Phase::Running | Phase::Stopping | Phase::Backoff);
+        self.confirms && self.litestream.is_up() && may_wait
     }
 
     /// Takes in what happened.
@@ -213,6 +236,8 @@ impl Machine {
             Event::Doubled(db) => self.taken_by_another(now, Note::Doubled(db)),
             Event::LeaseLost(db) => self.lease_lost(now, |left| Note::LeaseLost(db, left)),
             Event::LeaseOver => self.lease_lost(now, Note::LeaseOver),
+            Event::Wanted(db) => self.wanted(now, db),
+            Event::Unwanted(db) => self.lag.unwanted(db),
             Event::Confirmed { db, ok } => self.confirmed(now, db, ok),
             Event::Diverged(db) => self.diverged(now, db),
             Event::Damaged => self.damaged(now),
@@ -241,6 +266,11 @@ impl Machine {
                 Timer::Drain => self.drain_timed_out(now),
                 Timer::Litestream => self.litestream_late(now),
             }
+            self.check();
+        }
+        while self.asks_for_waiters() {
+            let Some(db) = self.lag.due_wanted(now) else { break };
+            self.act(Action::Confirm(db));
             self.check();
         }
         while self.can_confirm() {

@@ -36,6 +36,12 @@ impl Machine {
         }
     }
 
+    pub(super) fn wanted(&mut self, now: Instant, db: Db) {
+        if self.members.is_named(db) {
+            self.lag.wanted(now, db);
+        }
+    }
+
     pub(super) fn confirmed(&mut self, now: Instant, db: Db, ok: bool) {
         let caught_up = self.lag.confirmed(now, db, ok);
         if ok {

@@ -28,6 +28,8 @@ pub struct Moment {
     pub drains: bool,
     /// All has come to its end, and each of Litestream's has been drained.
     pub over: bool,
+    /// Whoever waits for a confirmation can get one: by now, or by a Litestream that comes.
+    pub waits: bool,
 }
 
 /// What happened.

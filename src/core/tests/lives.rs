@@ -248,6 +248,7 @@ impl World {
             Fault::Doubled(db) => self.tell(Event::Doubled(db)),
             Fault::LeaseLost(db) => self.tell(Event::LeaseLost(Some(db))),
             Fault::Reload => self.tell(Event::Reload),
+            Fault::Waits(db) => self.wait(db),
             Fault::Silent => self.tell(Event::Silent),
             Fault::Stalled(db) => self.tell(Event::Stalled(db)),
             Fault::Replaced(db) => {

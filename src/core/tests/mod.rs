@@ -28,6 +28,7 @@ mod status;
 mod stop;
 mod table;
 mod town;
+mod waits;
 mod watch;
 mod world;
 

@@ -79,6 +79,8 @@ pub(super) enum Fault {
     Drops(u8),
     /// Somebody wants the sources to be asked now.
     Reload,
+    /// Somebody waits for what is in it now.
+    Waits(Db),
     /// Somebody finds that Litestream does not talk to its replica.
     Silent,
     /// The same of one database while the app runs.

@@ -89,6 +89,7 @@ fn faults() -> impl Strategy<Value = (Duration, Fault)> {
         3 => (0..3_u8).prop_map(Fault::Names),
         2 => (0..3_u8).prop_map(Fault::Drops),
         2 => Just(Fault::Reload),
+        4 => (0..4_usize).prop_map(|place| Fault::Waits(Db(place))),
     ];
     (prop_oneof![millis(3000), millis(60_000)], fault)
 }
@@ -202,6 +203,8 @@ fn events() -> impl Strategy<Value = Event> {
         1 => db().prop_map(Event::Changed),
         1 => db().prop_map(Event::Replaced),
         1 => db().prop_map(Event::Missing),
+        2 => db().prop_map(Event::Wanted),
+        1 => db().prop_map(Event::Unwanted),
         1 => (db(), any::<bool>()).prop_map(|(db, ok)| Event::Confirmed { db, ok }),
         1 => db().prop_map(Event::Diverged),
         1 => Just(Event::Damaged),

@@ -106,6 +106,10 @@ impl World {
     }
 
     pub(super) fn confirm_answers(&mut self, launch: u64, db: Db, rows: u64) {
+        // What a dead one was asked is void.
+        if launch != self.launches {
+            return;
+        }
         let asked = self.litestream.filter(|litestream| litestream.launch == launch);
         if asked.is_some_and(|litestream| litestream.hangs) {
             return self.after(RETRY, Due::Confirm(launch, db, rows));
@@ -114,6 +118,8 @@ impl World {
         if asked.is_some() && self.dbs.rows[db.0].diverged {
             self.tell(Event::Diverged(db));
         }
+        let is_meant = !self.dbs.rows[db.0].replaced;
+        self.wait_answered(db, ok && is_meant);
         self.tell(Event::Confirmed { db, ok });
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::plan::{Fault, Plan, ms, secs};
 use super::processes::{App, Databases, Litestream, Shim};
+use super::waits::Waits;
 use crate::core::{Action, Db, Ended, Event, ExitCode, Machine, Note, Phase, Policy};
 
 /// A message between two processes.
@@ -102,6 +103,8 @@ pub(super) struct World {
     /// The phase that was seen last.
     pub(super) entered: Phase,
     pub(super) seen: Vec<(Duration, Seen)>,
+    /// Who waits for what is in a database.
+    pub(super) waits: Waits,
 }
 
 impl World {
@@ -134,6 +137,7 @@ impl World {
             code: None,
             entered: Phase::Preparing,
             seen: Vec::new(),
+            waits: Waits::default(),
         };
         world.tell(Event::Start);
         world
@@ -285,6 +289,7 @@ impl World {
             self.see(Seen::Did(action.clone()));
             self.perform(action);
         }
+        self.settle_waits();
         self.check();
     }
 
@@ -336,6 +341,7 @@ impl World {
             Action::KillTree => self.kill_tree(),
             Action::KillShim => self.after(MESSAGE, Due::Fault(Fault::ShimDies)),
             Action::Confirm(db) => {
+                self.wait_asks(db);
                 let asked = self.dbs.rows[db.0].written;
                 self.after(self.plan.confirm, Due::Confirm(self.launches, db, asked));
             }
@@ -382,6 +388,7 @@ impl World {
         let living = self.litestream.filter(|_| !self.plan.litestream_unkillable);
         assert_eq!(living, None, "two Litestreams:\n{}", self.story());
         self.launches += 1;
+        self.waits.relaunched();
         self.kills = 0;
         for rows in &mut self.dbs.rows {
             (rows.replaced, rows.diverged, rows.known) = (false, false, rows.here && !rows.outside);
