@@ -1,5 +1,7 @@
 //! What is known of the unit, as a document in pieces: whoever asks has one of them in memory, and so has this process.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::message::Piece;
@@ -139,22 +141,57 @@ fn keeper(world: &World, unit: &Status) -> status::Keeper {
     }
 }
 
+/// How the unit is, in a line for the service manager; no time is in it, so it changes when something does.
+pub(super) fn in_words(world: &World, unit: &Status) -> String {
+    let count =
+        |count: usize| if count == 1 { "1 database".to_owned() } else { format!("{count} databases") };
+    let line = match unit.reasons.as_slice() {
+        _ if unit.undrained > 0 => {
+            format!("draining: {} not confirmed on the replica yet", count(unit.undrained))
+        }
+        _ if unit.ready && unit.behind > 0 => {
+            format!("running, {} not confirmed for longer than is allowed", count(unit.behind))
+        }
+        _ if unit.ready => "running, all replicated".to_owned(),
+        [first, rest @ ..] => {
+            let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
+            format!("not ready: {}{more}", unready(world, *first, false))
+        }
+        [] => {
+            let stage = match (unit.stops_within, world.notices.manager.has_begun) {
+                (Some(_), _) => "stopping",
+                (None, true) => "not ready",
+                (None, false) => "starting",
+            };
+            format!("{stage}: {}", where_it_is(world, unit))
+        }
+    };
+    foreign::line(&line).into_owned()
+}
+
+/// Where the unit is, and what holds it up there.
+fn where_it_is(world: &World, unit: &Status) -> String {
+    let why = world.notices.shut_by().filter(|_| world.is_gated());
+    let why = why.map_or_else(String::new, |why| format!(": {}", foreign::piece(why)));
+    format!("{}{why}", unit.told)
+}
+
 /// Why the unit is not ready.
 fn reasons(world: &World, unit: &Status) -> Vec<String> {
     if unit.reasons.is_empty() {
-        let why = world.notices.shut_by().filter(|_| world.is_gated());
-        let why = why.map_or_else(String::new, |why| format!(": {}", foreign::piece(why)));
-        return vec![format!("{}{why}", unit.told)];
+        return vec![where_it_is(world, unit)];
     }
     let mut told: Vec<String> =
-        unit.reasons.iter().take(MOST_REASONS).map(|reason| unready(world, *reason)).collect();
+        unit.reasons.iter().take(MOST_REASONS).map(|reason| unready(world, *reason, true)).collect();
     if unit.reasons.len() > MOST_REASONS {
         told.push(format!("and {} more", unit.reasons.len() - MOST_REASONS));
     }
     told
 }
 
-fn unready(world: &World, reason: Unready) -> String {
+/// Why it is not, with for how long or without.
+fn unready(world: &World, reason: Unready, with_age: bool) -> String {
+    let since = |age: Duration| if with_age { format!(" for {} s", age.as_secs()) } else { String::new() };
     let name = |db: Db| {
         let (path, replica) = world.place_of(db);
         if !path.is_empty() {
@@ -168,10 +205,10 @@ fn unready(world: &World, reason: Unready) -> String {
             let (path, replica) = name(db);
             let why = world.notices.reason_of(db);
             let why = why.map_or_else(String::new, |why| format!(": {}", foreign::piece(&why)));
-            format!("{path}: {replica} has not confirmed a change for {} s{why}", age.as_secs())
+            format!("{path}: {replica} has not confirmed a change{}{why}", since(age))
         }
         Unready::Missing(db, age) => {
-            format!("{}: the file has not been there for {} s", name(db).0, age.as_secs())
+            format!("{}: the file has not been there{}", name(db).0, since(age))
         }
         Unready::Replaced(db) => {
             let (path, replica) = name(db);
