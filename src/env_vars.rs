@@ -42,6 +42,7 @@ pub const OPTIONS: &[Variable] = &[
     ("LITEKEEPER_ALLOW_LITESTREAM", "--allow-litestream"),
     ("LITESTREAM_BINARY_PATH", "--litestream-binary"),
     ("LITEKEEPER_LITESTREAM_VERSION", "--litestream-version"),
+    ("LITEKEEPER_LITESTREAM_MEMORY", "--litestream-memory"),
     ("LITEKEEPER_ENV_FILE", "--env-file"),
     ("LITEKEEPER_HIDE_ENV", "--hide-env"),
     ("LITEKEEPER_CWD", "--cwd"),
@@ -115,6 +116,7 @@ pub const OTHERS: &[Variable] = &[
     ("LITESTREAM_REPLICA_S3_BUCKET", "not read: LITESTREAM_REPLICA_BUCKET is"),
     ("STATE_DIRECTORY", "`verify --budget`: where it is remembered which databases had their turn"),
     ("XDG_STATE_HOME", "the same, in its folder `litekeeper`, where that is not set"),
+    ("GOMEMLIMIT", "Litestream's own, which counts in place of `--litestream-memory`"),
     ("VIRTUAL_ENV", "`init`: the Python that a Django project is asked with"),
 ];
 

@@ -23,6 +23,9 @@ pub struct Document {
     pub app: Option<App>,
     /// Litestream.
     pub litestream: Option<Litestream>,
+    /// What the container may use, and does; none where nobody limits it.
+    #[serde(default)]
+    pub memory: Option<Memory>,
     /// All that it has or should have.
     #[serde(default)]
     pub databases: Vec<Database>,
@@ -37,6 +40,7 @@ impl Document {
             keeper: None,
             app: None,
             litestream: None,
+            memory: None,
             databases: Vec::new(),
         }
     }
@@ -87,6 +91,18 @@ pub struct Litestream {
     pub restarts: u64,
     /// How it ended last, and what for.
     pub last_exit: Option<String>,
+    /// So much of it is in memory.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+}
+
+/// The memory of the container, or of whatever else limits it: the unit's, with its caches that the kernel would not drop at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// So much is used.
+    pub used_bytes: u64,
+    /// So much may be.
+    pub limit_bytes: u64,
 }
 
 /// A database.

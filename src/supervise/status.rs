@@ -11,7 +11,7 @@ use crate::foreign;
 use crate::litestream::argv;
 use crate::litestream::database::{self, Database};
 use crate::litestream::position::{self, Position};
-use crate::os::{permit, signal};
+use crate::os::{cgroup, permit, proc, signal};
 use crate::status::{self, Document};
 
 /// So many databases are in one piece.
@@ -32,6 +32,8 @@ pub(super) fn first(world: &World, unit: &Status, standing: impl Fn(Db) -> Stand
         keeper: Some(keeper(world, unit)),
         app: Some(app(world, unit)),
         litestream: Some(litestream(world, unit)),
+        memory: cgroup::memory()
+            .map(|memory| status::Memory { used_bytes: memory.used, limit_bytes: memory.limit }),
         databases: Vec::new(),
     };
     let mut text = line(&document);
@@ -238,6 +240,7 @@ fn litestream(world: &World, unit: &Status) -> status::Litestream {
         started_at: world.litestream.started().map(shown),
         restarts: unit.litestream.restarts(),
         last_exit: world.litestream.last_end().map(|how| ended(how, why)),
+        memory_bytes: world.litestream.pid().and_then(proc::resident),
     }
 }
 

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::duration;
 use crate::cli::from::{self, RestoreFrom};
 use crate::cli::txid::{self, RestoreTxid};
+use crate::litestream::memory::MemoryLimit;
 use crate::litestream::version::Version;
 use crate::printer::Format;
 use crate::supervise::OnLock;
@@ -156,6 +157,10 @@ pub struct Run {
     /// The version that Litestream must be.
     #[arg(long, value_name = "VERSION", value_parser = litestream_version, env = "LITEKEEPER_LITESTREAM_VERSION")]
     pub litestream_version: Option<Version>,
+
+    /// How much memory Litestream is to get along with (GOMEMLIMIT): a share of what the container may use, a size, or `off`.
+    #[arg(long, value_name = "SIZE", value_parser = duration::memory, default_value = "40%", env = "LITEKEEPER_LITESTREAM_MEMORY")]
+    pub litestream_memory: MemoryLimit,
 
     /// Variables for the app, --before, and what the configuration and Litestream look up, unless they are set already, in dotenv syntax; repeatable.
     #[arg(long, value_name = "FILE", env = "LITEKEEPER_ENV_FILE")]

@@ -93,6 +93,7 @@ pub const KEYS: &[KeeperKey] = &[
     option("log.level", "log-level", Shape::Text),
     option("litestream.binary", "litestream-binary", Shape::Text),
     option("litestream.version", "litestream-version", Shape::Text),
+    option("litestream.memory", "litestream-memory", Shape::Text),
     option("litestream.allow", "allow-litestream", Shape::Text),
     own("http", Shape::Text),
     own("vfs", Shape::Replicas),
