@@ -44,6 +44,7 @@ pub const OPTIONS: &[Variable] = &[
     ("LITEKEEPER_LITESTREAM_VERSION", "--litestream-version"),
     ("LITEKEEPER_HTTP", "--http"),
     ("LITEKEEPER_HTTP_OPEN", "--http-open"),
+    ("LITEKEEPER_LITESTREAM_MEMORY", "--litestream-memory"),
     ("LITEKEEPER_ENV_FILE", "--env-file"),
     ("LITEKEEPER_HIDE_ENV", "--hide-env"),
     ("LITEKEEPER_CWD", "--cwd"),
@@ -121,6 +122,7 @@ pub const OTHERS: &[Variable] = &[
     ("LITEKEEPER_SOCKET", "the keeper's own socket, which the app gets: `wait` asks there"),
     ("STATE_DIRECTORY", "`verify --budget`: where it is remembered which databases had their turn"),
     ("XDG_STATE_HOME", "the same, in its folder `litekeeper`, where that is not set"),
+    ("GOMEMLIMIT", "Litestream's own, which counts in place of `--litestream-memory`"),
     ("VIRTUAL_ENV", "`init`: the Python that a Django project is asked with"),
 ];
 

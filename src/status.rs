@@ -32,6 +32,9 @@ pub struct Document {
     /// How old a change may become that no replica has confirmed.
     #[serde(default)]
     pub max_lag_ms: Option<u64>,
+    /// What the container may use, and does; none where nobody limits it.
+    #[serde(default)]
+    pub memory: Option<Memory>,
     /// All that it has or should have.
     #[serde(default)]
     pub databases: Vec<Database>,
@@ -47,6 +50,7 @@ impl Document {
             app: None,
             litestream: None,
             max_lag_ms: None,
+            memory: None,
             databases: Vec::new(),
         }
     }
@@ -136,6 +140,18 @@ pub struct Litestream {
     pub restarts: u64,
     /// How it ended last, and what for.
     pub last_exit: Option<String>,
+    /// So much of it is in memory.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+}
+
+/// The memory of the container, or of whatever else limits it: the unit's, with its caches that the kernel would not drop at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// So much is used.
+    pub used_bytes: u64,
+    /// So much may be.
+    pub limit_bytes: u64,
 }
 
 /// A database.

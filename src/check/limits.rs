@@ -4,7 +4,7 @@ use super::context::CheckContext;
 use super::rules::{FEW_FILES, LITTLE_MEMORY};
 use crate::config::Origin;
 use crate::config::lint::Lint;
-use crate::os::limit;
+use crate::os::{cgroup, limit};
 
 /// What Litestream 0.5.17 has open of each database (counted: the file, its WAL, its index and a read transaction),
 /// and the lock that it inherits.
@@ -32,8 +32,10 @@ pub(super) fn look(context: &CheckContext<'_>) -> Vec<Lint> {
 
 /// What is too little for so many databases that are there.
 pub(super) fn of(databases: usize) -> Vec<Lint> {
-    let found =
-        [limit::open_files().and_then(|most| files(databases, most)), memory(databases, limit::memory())];
+    let found = [
+        limit::open_files().and_then(|most| files(databases, most)),
+        memory(databases, cgroup::memory().map(|memory| memory.limit)),
+    ];
     found.into_iter().flatten().collect()
 }
 

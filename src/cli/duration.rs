@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::duration::at_least;
+use crate::litestream::memory::MemoryLimit;
 
 /// As [`at_least`], for what means nothing without any time.
 pub fn some() -> impl Fn(&str) -> Result<Duration, String> + Clone {
@@ -48,6 +49,30 @@ pub fn size(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| "not a size: write it as 1GiB, 500MiB or in bytes".to_owned())
 }
 
+/// The least memory that can be asked for.
+const LEAST_MEMORY: u64 = 16 << 20;
+
+/// Reads how much memory Litestream is to get along with.
+///
+/// # Errors
+/// It is none.
+pub fn memory(text: &str) -> Result<MemoryLimit, String> {
+    let wrong =
+        || "it must be `off`, a percentage between 1% and 100%, or a size of 16MiB at least".to_owned();
+    if text == "off" {
+        return Ok(MemoryLimit::Off);
+    }
+    match text.strip_suffix('%') {
+        Some(share) => {
+            count(1, 100)(share).map(|share| MemoryLimit::Share(share as u64)).map_err(|_| wrong())
+        }
+        None => match size(text) {
+            Ok(bytes) if bytes >= LEAST_MEMORY => Ok(MemoryLimit::Bytes(bytes)),
+            Ok(_) | Err(_) => Err(wrong()),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +94,11 @@ mod tests {
             );
         }
         assert_eq!(count(1, 1024)("1024"), Ok(1024));
+        for text in ["0%", "101%", "4.5%", "%", "40", "1MiB", "", "Off", "-1", "99999999999999999999GiB"] {
+            assert!(memory(text).is_err_and(|error| error.contains("between 1% and 100%")), "{text}");
+        }
+        assert_eq!(memory("100%"), Ok(MemoryLimit::Share(100)));
+        assert_eq!(memory("128MiB"), Ok(MemoryLimit::Bytes(128 << 20)));
+        assert_eq!(memory("off"), Ok(MemoryLimit::Off));
     }
 }

@@ -179,6 +179,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         binary,
         allowed_version: args.allow_litestream.clone(),
         required_version: args.litestream_version,
+        memory: args.litestream_memory,
         env,
         user,
         app,

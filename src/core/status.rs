@@ -15,6 +15,14 @@ pub struct Status {
     pub ready: bool,
     /// Why it is not ready, beside where it is.
     pub reasons: Vec<Unready>,
+    /// So many databases are further behind than is allowed, whether or not that counts as not ready.
+    pub behind: usize,
+    /// A drain waits for so many.
+    pub undrained: usize,
+    /// What is left of the time of a stop; none if the unit is not to end.
+    pub stops_within: Option<Duration>,
+    /// What is under way ends by itself: the app does not, nor does a one-shot command.
+    pub is_limited: bool,
     /// The app's lives; those of the one-shot commands are not among them.
     pub app: Lives<AppEnd>,
     /// Litestream's.

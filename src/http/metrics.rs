@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::status::{App, Database, Document, Keeper, Litestream};
+use crate::status::{App, Database, Document, Keeper, Litestream, Memory};
 
 /// How the text is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,10 @@ pub(super) fn text(document: &Document, dialect: Dialect) -> String {
     }
     if let Some(litestream) = &document.litestream {
         of_litestream(&mut lines, litestream);
+    }
+    if let Some(Memory { used_bytes, limit_bytes }) = document.memory {
+        lines.one("litekeeper_memory_used_bytes", "What the container uses.", Some(number(used_bytes)));
+        lines.one("litekeeper_memory_limit_bytes", "What the container may use.", Some(number(limit_bytes)));
     }
     of_databases(&mut lines, &document.databases);
     if dialect == Dialect::OpenMetrics {
@@ -88,6 +92,8 @@ fn of_litestream(lines: &mut Lines, litestream: &Litestream) {
         "How often Litestream was started again.",
         litestream.restarts,
     );
+    let memory = litestream.memory_bytes.map(number);
+    lines.one("litekeeper_litestream_memory_bytes", "What Litestream has in memory.", memory);
     if let Some(version) = &litestream.version {
         let labels = [("version", version.as_str())];
         lines.gauge("litekeeper_litestream_info", "Which Litestream it is.", [(&labels[..], Some(1.0))]);

@@ -102,9 +102,11 @@ fn of_keeper(keeper: &Keeper) -> Markup {
 }
 
 fn of_litestream(litestream: &Litestream) -> Markup {
-    let Litestream { pid, version, started_at, restarts, last_exit } = litestream;
+    let Litestream { pid, version, started_at, restarts, last_exit, memory_bytes } = litestream;
     let version = version.as_deref().unwrap_or_default();
-    process("litestream", *pid, started_at.as_deref(), Some(*restarts), last_exit.as_deref(), version)
+    let memory = memory_bytes.map(|bytes| format!(", {}", size(bytes))).unwrap_or_default();
+    let detail = format!("{version}{memory}");
+    process("litestream", *pid, started_at.as_deref(), Some(*restarts), last_exit.as_deref(), &detail)
 }
 
 fn of_app(app: &App) -> Markup {

@@ -225,9 +225,10 @@ fn fit(text: &str) -> String {
 
 /// What `status --json` prints of a keeper.
 fn json(document: &Document) -> String {
-    let Document { keeper, app, litestream, databases, .. } = document;
-    let value =
-        serde_json::json!({"keeper": keeper, "app": app, "litestream": litestream, "databases": databases});
+    let Document { keeper, app, litestream, memory, databases, .. } = document;
+    let value = serde_json::json!({
+        "keeper": keeper, "app": app, "litestream": litestream, "memory": memory, "databases": databases,
+    });
     format!("{value}\n")
 }
 

@@ -14,6 +14,7 @@ pub mod glob;
 pub mod install;
 pub mod log;
 pub mod ltx;
+pub mod memory;
 pub mod others;
 pub mod position;
 pub mod replica_error;

@@ -15,6 +15,12 @@ pub fn now() -> Duration {
     Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
+/// The clock that a service manager goes by (`CLOCK_MONOTONIC`).
+pub fn monotonic() -> Duration {
+    let now = clock_gettime(ClockId::Monotonic);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
 /// A descriptor that becomes readable at a time.
 #[derive(Debug)]
 pub struct Alarm(OwnedFd);

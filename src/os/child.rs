@@ -1,4 +1,5 @@
-//! A child with given standard descriptors, in a process group of its own, that dies with this thread.
+//! A child with given standard descriptors, in a process group of its own, that dies with this thread:
+//! the app.
 
 use std::ffi::OsString;
 use std::io;
@@ -46,6 +47,7 @@ impl Child {
             user: None,
             cwd: None,
             folder: self.folder,
+            goes_first: true,
             may_stay: self.may_stay,
         };
         birth.start()

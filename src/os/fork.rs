@@ -48,6 +48,8 @@ pub(super) struct Birth {
     pub(super) cwd: Option<CString>,
     /// The same by a descriptor: its name may lead elsewhere by now, or nowhere.
     pub(super) folder: Option<OwnedFd>,
+    /// The kernel takes it first for want of memory ([`oom_score`]).
+    pub(super) goes_first: bool,
     /// It stays in this process's where it may not enter that one.
     pub(super) may_stay: bool,
 }
@@ -134,7 +136,11 @@ impl Birth {
             }
         }
         // As the one who could ask for less: not every other user may write there.
-        oom_score::restore();
+        if self.goes_first {
+            oom_score::raise();
+        } else {
+            oom_score::restore();
+        }
         if let Some(user) = &self.user {
             user.become_it()?;
         }

@@ -4,8 +4,6 @@ use std::sync::OnceLock;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::open;
-
 /// What this process was started with.
 static OWN: OnceLock<(u64, u64)> = OnceLock::new();
 
@@ -13,14 +11,6 @@ static OWN: OnceLock<(u64, u64)> = OnceLock::new();
 pub fn open_files() -> Option<u64> {
     // A program may raise the soft one by itself, as Litestream does.
     getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(_, hard)| hard)
-}
-
-/// How much memory the container allows, in bytes (`memory.max` in `cgroups(7)`, and its name before version 2).
-pub fn memory() -> Option<u64> {
-    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let text = files.iter().find_map(|file| open::kernel_text(file).ok())?;
-    // Version 1 writes the greatest number there is where there is no limit.
-    text.trim().parse().ok().filter(|bytes| *bytes < 1 << 50)
 }
 
 /// As many as the system allows: a thousand databases have a thousand locks, and are asked about side

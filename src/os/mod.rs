@@ -9,6 +9,7 @@ pub mod access;
 pub mod alarm;
 pub mod byte_lock;
 mod capability;
+pub mod cgroup;
 pub mod child;
 pub mod children;
 pub mod digest;

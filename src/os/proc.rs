@@ -140,6 +140,13 @@ pub fn computed(pid: i32) -> Option<u64> {
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
 }
 
+/// The bytes of a process that are in memory (`VmRSS` in `proc_pid_status(5)`).
+pub fn resident(pid: i32) -> Option<u64> {
+    let text = open::kernel_text(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +159,8 @@ mod tests {
             std::hint::spin_loop();
         }
         assert_eq!(computed(i32::MAX), None);
+        assert!(resident(own).unwrap() > 1 << 20);
+        assert_eq!(resident(i32::MAX), None);
     }
 
     #[test]

@@ -87,6 +87,7 @@ impl Spawn<'_> {
             user: self.user.cloned(),
             cwd: self.cwd.map(|cwd| CString::new(cwd.as_os_str().as_bytes())).transpose()?,
             folder: None,
+            goes_first: false,
             may_stay: false,
         };
         birth.start()

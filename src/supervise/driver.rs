@@ -14,9 +14,11 @@ use super::database_lock::{self, Source};
 use super::ending::Ending;
 use super::keeper_socket;
 use super::lease;
+use super::manager::Unit;
 use super::message::Message;
 use super::runtime_folder::RuntimeFolder;
 use super::setup::{Looked, Setup};
+use super::status;
 use super::table::DatabaseTable;
 use super::web::Web;
 use super::workplace::Workplace;
@@ -169,10 +171,12 @@ impl Driver {
             self.settle_rounds();
             self.world.tell_changes();
             self.tell_of_waits();
+            self.tell_manager();
             let due = self.machine.poll_timeout();
             let looks = self.world.databases.is_watching().then(|| Instant::now() + every);
             let over = self.world.waits.next();
             self.wakes = due.into_iter().chain(looks).min();
+            let word = self.world.notices.manager.due();
             let (sweeping, leftovers) = (self.world.tree.is_swept(), self.world.tree.has_leftovers());
             tokio::select! {
                 biased;
@@ -190,6 +194,8 @@ impl Driver {
                     self.machine.handle_timeout(Instant::now());
                 }
                 () = until(over) => self.end_waits(Instant::now()),
+                // What is told is told above.
+                () = until(word) => {}
                 () = tokio::time::sleep(SWEEP), if sweeping => self.sweep(),
                 () = tokio::time::sleep(LEFTOVERS), if leftovers => self.scan_for_leftovers(),
                 _ = look.tick(), if self.world.databases.is_watching() => {
@@ -203,6 +209,23 @@ impl Driver {
     pub(super) fn handle(&mut self, event: Event) {
         self.notice_absence();
         self.machine.handle(Instant::now(), event);
+    }
+
+    /// A loop that hangs does not come here, which the manager's watchdog notices.
+    fn tell_manager(&mut self) {
+        if !self.world.notices.manager.is_there() {
+            return;
+        }
+        let now = Instant::now();
+        let unit = self.machine.status(now);
+        let unit = Unit {
+            phase: unit.phase,
+            told: status::in_words(&self.world, &unit),
+            stops_within: unit.stops_within,
+            is_limited: unit.is_limited,
+            reloads: self.world.discovery.rounds.is_waited_for(),
+        };
+        self.world.notices.manager.turn(now, unit);
     }
 
     /// A job that was stopped, or a machine that stood still, asked nobody anything in that time.

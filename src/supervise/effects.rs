@@ -91,7 +91,9 @@ impl Driver {
                 world.tell(Message::LitestreamReaped(world.litestream.launches(), killed));
             }
             Action::KillLitestream => {}
-            Action::Ready(ready) => world.notices.ready(ready),
+            Action::Ready(true) => world.notices.manager.is_ready(),
+            // The next turn says why.
+            Action::Ready(false) => {}
             Action::Note(note) => world.note(&note),
             Action::Exit(code, cause) => return Some((code, cause)),
         }

@@ -39,6 +39,7 @@ impl<'a> Ending<'a> {
     /// # Errors
     /// Something is not as it was when Litestream ended.
     pub(super) async fn end(mut self, code: ExitCode, cause: Cause) -> Result<ExitCode, Failure> {
+        self.world.notices.manager.ends();
         let deadline = Instant::now() + LAST_SWEEP;
         let children = self.world.runner.children.clone();
         children.reap();
@@ -185,6 +186,7 @@ impl<'a> Ending<'a> {
                     ready.clear_ready();
                     self.world.runner.children.reap();
                 }
+                () = self.world.notices.manager.beat() => {}
                 () = tokio::time::sleep_until(deadline) => return done,
             }
         }

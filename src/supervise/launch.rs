@@ -22,6 +22,8 @@ use crate::core::{Ended, ExitCode};
 use crate::error::Failure;
 use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
+use crate::litestream::memory;
+use crate::os::cgroup;
 use crate::os::spawn::{Spawn, Spawned};
 use crate::os::unstarted;
 use crate::os::{event, fd, fork, packet, signal};
@@ -122,7 +124,9 @@ fn spawn_litestream(world: &World) -> io::Result<Launched> {
     // needs no quoting, and a user who may not see the file can execute it.
     let exec = format!("{} __shim {}", fd::path(&program).display(), fd::number(&theirs));
     let locks = world.databases.table.locks().chain([world.folder.lock().give().as_raw_fd()]);
-    let env: Vec<_> = world.runner.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let memory = memory_limit(world);
+    let env = world.runner.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let env: Vec<_> = env.chain(memory.as_deref().map(|bytes| (memory::VARIABLE, bytes))).collect();
     let spawn = Spawn {
         own_group: true,
         with_env: &env,
@@ -135,6 +139,17 @@ fn spawn_litestream(world: &World) -> io::Result<Launched> {
     let reaped = world.runner.children.watch(spawned.pid);
     world.runner.children.remember(spawned.pid);
     Ok(Launched { spawned, reaped, own, _theirs: theirs })
+}
+
+/// How many bytes this Litestream is to get along with, unless the user has told it that.
+fn memory_limit(world: &World) -> Option<String> {
+    let is_given = world.runner.env.iter().any(|(name, _)| name == memory::VARIABLE)
+        || std::env::var_os(memory::VARIABLE).is_some_and(|value| !value.is_empty());
+    let container = || cgroup::memory().map(|memory| memory.limit);
+    let databases = world.databases.table.listed().len();
+    let bytes = world.setup.memory.bytes(container(), databases).filter(|_| !is_given)?;
+    tracing::debug!("litestream is to get along with {} MiB of memory", bytes >> 20);
+    Some(bytes.to_string())
 }
 
 fn shim_config(world: &World) -> ShimConfig {

@@ -11,7 +11,7 @@ use crate::error::Failure;
 /// What was told, and the reasons of what will be.
 #[derive(Default)]
 pub(super) struct Notices {
-    manager: Manager,
+    pub(super) manager: Manager,
     /// All was confirmed at the end.
     drained: bool,
     /// Of these not all was.
@@ -27,6 +27,11 @@ pub(super) struct Notices {
 }
 
 impl Notices {
+    /// None yet.
+    pub(super) fn to(manager: Manager) -> Self {
+        Self { manager, ..Self::default() }
+    }
+
     /// Something did not get on for this reason.
     pub(super) fn because(&mut self, reason: String) {
         self.reason = Some(reason);
@@ -94,11 +99,6 @@ impl Notices {
     /// Why the gate has not opened yet, as far as anybody has said.
     pub(super) fn shut_by(&self) -> Option<&str> {
         self.failures.get(&Cause::Gate).map(|failure| failure.message.as_str())
-    }
-
-    /// Tells the service manager whether the unit is ready.
-    pub(super) fn ready(&mut self, ready: bool) {
-        self.manager.tell(ready);
     }
 
     /// Writes a line, and remembers what the end is told by.

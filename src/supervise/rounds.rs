@@ -25,6 +25,11 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
+    /// Whether somebody waits for what comes of an asking.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !(self.waiting.is_empty() && self.next.is_empty())
+    }
+
     /// Says what is wrong, unless it was the last that was said of it.
     pub(super) fn complain(&mut self, about: &str, reason: &Reason) {
         let is_same = |last: &Reason| repeats::lasting(&last.said) == repeats::lasting(&reason.said);

@@ -13,6 +13,7 @@ use crate::http;
 use crate::inventory::Inventory;
 use crate::litestream::database::Database;
 use crate::litestream::folder::{Backups, Folder};
+use crate::litestream::memory::MemoryLimit;
 use crate::litestream::version::Version;
 use crate::os::user::Identity;
 
@@ -77,6 +78,8 @@ pub struct Setup {
     pub allowed_version: Option<String>,
     /// The version that Litestream must be, if that was asked for.
     pub required_version: Option<Version>,
+    /// How much memory it is to get along with.
+    pub memory: MemoryLimit,
     /// Who Litestream and the app run as.
     pub user: Option<Identity>,
     /// The app.

@@ -1,12 +1,14 @@
 //! What is known of the unit, as a document in pieces: whoever asks has one of them in memory, and so has this process.
 
+use std::time::Duration;
+
 use super::world::World;
 use crate::core::{Db, Ended, Lost, Standing, State, Status, Unready};
 use crate::foreign;
 use crate::litestream::argv;
 use crate::litestream::database::{self, Database};
 use crate::litestream::position::{self, Position};
-use crate::os::{permit, signal};
+use crate::os::{cgroup, permit, proc, signal};
 use crate::status::{self, Document, Piece};
 
 /// So many databases are in one piece.
@@ -28,6 +30,8 @@ pub(super) fn first(world: &World, unit: &Status, standing: impl Fn(Db) -> Stand
         app: Some(app(world, unit)),
         litestream: Some(litestream(world, unit)),
         max_lag_ms: u64::try_from(world.setup.policy.max_lag.as_millis()).ok(),
+        memory: cgroup::memory()
+            .map(|memory| status::Memory { used_bytes: memory.used, limit_bytes: memory.limit }),
         databases: Vec::new(),
     };
     Piece { head: Some(head), ..next(world, Db(0), standing) }
@@ -109,22 +113,57 @@ pub(super) fn keeper(world: &World, unit: &Status) -> status::Keeper {
     }
 }
 
+/// How the unit is, in a line for the service manager; no time is in it, so it changes when something does.
+pub(super) fn in_words(world: &World, unit: &Status) -> String {
+    let count =
+        |count: usize| if count == 1 { "1 database".to_owned() } else { format!("{count} databases") };
+    let line = match unit.reasons.as_slice() {
+        _ if unit.undrained > 0 => {
+            format!("draining: {} not confirmed on the replica yet", count(unit.undrained))
+        }
+        _ if unit.ready && unit.behind > 0 => {
+            format!("running, {} not confirmed for longer than is allowed", count(unit.behind))
+        }
+        _ if unit.ready => "running, all replicated".to_owned(),
+        [first, rest @ ..] => {
+            let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
+            format!("not ready: {}{more}", unready(world, *first, false))
+        }
+        [] => {
+            let stage = match (unit.stops_within, world.notices.manager.has_begun) {
+                (Some(_), _) => "stopping",
+                (None, true) => "not ready",
+                (None, false) => "starting",
+            };
+            format!("{stage}: {}", where_it_is(world, unit))
+        }
+    };
+    foreign::line(&line).into_owned()
+}
+
+/// Where the unit is, and what holds it up there.
+fn where_it_is(world: &World, unit: &Status) -> String {
+    let why = world.notices.shut_by().filter(|_| world.is_gated());
+    let why = why.map_or_else(String::new, |why| format!(": {}", foreign::piece(why)));
+    format!("{}{why}", unit.told)
+}
+
 /// Why the unit is not ready.
 fn reasons(world: &World, unit: &Status) -> Vec<String> {
     if unit.reasons.is_empty() {
-        let why = world.notices.shut_by().filter(|_| world.is_gated());
-        let why = why.map_or_else(String::new, |why| format!(": {}", foreign::piece(why)));
-        return vec![format!("{}{why}", unit.told)];
+        return vec![where_it_is(world, unit)];
     }
     let mut told: Vec<String> =
-        unit.reasons.iter().take(MOST_REASONS).map(|reason| unready(world, *reason)).collect();
+        unit.reasons.iter().take(MOST_REASONS).map(|reason| unready(world, *reason, true)).collect();
     if unit.reasons.len() > MOST_REASONS {
         told.push(format!("and {} more", unit.reasons.len() - MOST_REASONS));
     }
     told
 }
 
-fn unready(world: &World, reason: Unready) -> String {
+/// Why it is not, with for how long or without.
+fn unready(world: &World, reason: Unready, with_age: bool) -> String {
+    let since = |age: Duration| if with_age { format!(" for {} s", age.as_secs()) } else { String::new() };
     let name = |db: Db| {
         let (path, replica) = world.place_of(db);
         if !path.is_empty() {
@@ -138,10 +177,10 @@ fn unready(world: &World, reason: Unready) -> String {
             let (path, replica) = name(db);
             let why = world.notices.reason_of(db);
             let why = why.map_or_else(String::new, |why| format!(": {}", foreign::piece(&why)));
-            format!("{path}: {replica} has not confirmed a change for {} s{why}", age.as_secs())
+            format!("{path}: {replica} has not confirmed a change{}{why}", since(age))
         }
         Unready::Missing(db, age) => {
-            format!("{}: the file has not been there for {} s", name(db).0, age.as_secs())
+            format!("{}: the file has not been there{}", name(db).0, since(age))
         }
         Unready::Replaced(db) => {
             let (path, replica) = name(db);
@@ -171,6 +210,7 @@ fn litestream(world: &World, unit: &Status) -> status::Litestream {
         started_at: world.litestream.started().map(shown),
         restarts: unit.litestream.restarts(),
         last_exit: world.litestream.last_end().map(|how| ended(how, why)),
+        memory_bytes: world.litestream.pid().and_then(proc::resident),
     }
 }
 

@@ -18,6 +18,7 @@ use super::databases::Databases;
 use super::discovery::Discovery;
 use super::lease;
 use super::litestream::Litestream;
+use super::manager::Manager;
 use super::message::{Message, Outbox};
 use super::missing::{self, Use};
 use super::notes::{self, Names};
@@ -147,8 +148,8 @@ impl World {
             lost: Rc::default(),
             leases: None,
             seen: Instant::now(),
-            notices: Notices::default(),
             waits: Waits::default(),
+            notices: Notices::to(Manager::of_environment()),
             began: jiff::Timestamp::now(),
             gate: None,
             drains: Vec::new(),

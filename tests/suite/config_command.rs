@@ -143,6 +143,7 @@ litekeeper:
         level: info
       litestream:
         binary: /bin/litestream
+        memory: "40%"
       http:
         listen: ":9000"
     "#);
@@ -294,6 +295,7 @@ fn values(option: &str) -> [&'static str; 3] {
         "on-lock" => ["wait", "wait=10s", "fail"],
         "if-behind" => ["restore", "ignore", "refuse"],
         "if-unrelated" => ["restore", "adopt", "refuse"],
+        "litestream-memory" => ["11%", "22MiB", "off"],
         "compare-limit" => ["1MiB", "2k", "3"],
         "lease" => ["off", "auto", "off"],
         "if-unlistable" => ["allow", "refuse", "allow"],

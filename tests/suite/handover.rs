@@ -2,11 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::net::UnixDatagram;
 
 use nix::sys::signal::Signal;
 
 use crate::support::app::App;
+use crate::support::manager::Manager;
 use crate::support::procfs::MARK;
 use crate::support::unit;
 use crate::support::world::World;
@@ -221,9 +221,7 @@ fn the_service_manager_hears_of_readiness_from_the_keeper_alone_and_only_when_th
     let world = World::new();
     let (db, trace) = (world.db(), world.trace());
     crate::support::sqlite::create(&db, 3);
-    let path = world.path("notify");
-    let socket = UnixDatagram::bind(&path).expect("the world's paths are short");
-    socket.set_read_timeout(Some(crate::support::wait::DEADLINE)).expect("a timeout can be set");
+    let manager = Manager::listen(&world);
     // The command before the app is held until the test has looked.
     let gate = world.path("gate");
     nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("the world can be written");
@@ -232,16 +230,15 @@ fn the_service_manager_hears_of_readiness_from_the_keeper_alone_and_only_when_th
         .on_exit("TERM", 0)
         .words(["env", "NOTIFY_SOCKET", "env", "WATCHDOG_USEC", "ready"])
         .wait();
-    let keeper = unit::keeper(&world).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "30000000");
+    let keeper =
+        unit::keeper(&world).env("NOTIFY_SOCKET", manager.address()).env("WATCHDOG_USEC", "30000000");
     let unit = keeper.args(["--before", &before]).app(app).start();
     unit.wait_stdout("held");
-    socket.set_nonblocking(true).expect("the mode can be set");
-    assert!(socket.recv(&mut [0; 1000]).is_err(), "not ready before the app may run");
-    socket.set_nonblocking(false).expect("the mode can be set");
+    // Nobody here limits the command.
+    let heard = manager.wait("EXTEND_TIMEOUT_USEC=90000000");
+    assert!(!heard.contains(&"READY=1".to_owned()), "not ready before the app may run: {heard:?}");
     std::fs::write(&gate, "go\n").expect("somebody reads");
-    let mut buffer = [0; 1000];
-    let bytes = socket.recv(&mut buffer).expect("a message");
-    assert_eq!(buffer[..bytes].trim_ascii_end(), b"READY=1");
+    manager.wait("READY=1");
     trace.wait("ready");
     let all: Vec<_> = trace.all("env").into_iter().map(|event| event.rest).collect();
     assert_eq!(all, ["NOTIFY_SOCKET unset", "WATCHDOG_USEC unset"]);

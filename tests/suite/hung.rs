@@ -1,50 +1,17 @@
 //! Litestream hangs: found by the age of the oldest unconfirmed change, and what then happens is the user's choice.
 
-use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
 use crate::support::app::App;
+use crate::support::manager::Manager;
 use crate::support::process::Running;
 use crate::support::procfs::Process;
 use crate::support::sqlite;
 use crate::support::unit;
 use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
-
-/// A service manager's end of `sd_notify(3)`.
-struct Manager {
-    socket: UnixDatagram,
-    path: PathBuf,
-}
-
-impl Manager {
-    fn listen(world: &World) -> Self {
-        let path = world.path("notify");
-        let socket = UnixDatagram::bind(&path).expect("the world's paths are short");
-        socket.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
-        Self { socket, path }
-    }
-
-    /// The next message.
-    #[track_caller]
-    fn hear(&self) -> String {
-        let mut buffer = [0; 4096];
-        let bytes = self.socket.recv(&mut buffer).expect("a message before the deadline");
-        String::from_utf8_lossy(&buffer[..bytes]).trim_end().to_owned()
-    }
-
-    /// Asserts that there is no message.
-    #[track_caller]
-    fn hear_nothing(&self) {
-        self.socket.set_nonblocking(true).expect("the mode can be set");
-        let heard = self.socket.recv(&mut [0; 4096]);
-        assert_eq!(heard.expect_err("nothing was to be heard").kind(), std::io::ErrorKind::WouldBlock);
-        self.socket.set_nonblocking(false).expect("the mode can be set");
-    }
-}
 
 /// Hangs Litestream, but not in the moment in which it holds the database's lock: then the app would hang with it.
 #[track_caller]
@@ -92,16 +59,16 @@ fn with_unready_the_service_manager_hears_of_it_until_the_replica_has_caught_up(
     let trace = world.trace();
     let manager = Manager::listen(&world);
     let keeper = unit::keeper(&world).args(["--max-lag", "1s", "--on-lag", "unready"]);
-    let unit = unit::start_writing(&world, keeper.env("NOTIFY_SOCKET", &manager.path));
-    assert_eq!(manager.hear(), "READY=1");
+    let unit = unit::start_writing(&world, keeper.env("NOTIFY_SOCKET", manager.address()));
+    manager.wait("READY=1");
     let app = unit.app();
     let litestream = hang(&unit, &world);
-    assert!(manager.hear().starts_with("STATUS=not ready"));
+    manager.wait("STATUS=not ready: ");
     unit.wait_log(1, "not ready until it has caught up");
     let rows = trace.acked().len();
     trace.wait_acked(rows + 10);
     litestream.signal(Signal::SIGCONT);
-    assert_eq!(manager.hear(), "READY=1");
+    manager.wait("READY=1");
     unit.wait_log(1, "has caught up");
     assert_eq!((unit.app().pid, unit.litestream().pid), (app.pid, litestream.pid), "nothing was restarted");
     unit.stop(0);
@@ -114,13 +81,13 @@ fn with_warn_only_the_log_says_so() {
     let trace = world.trace();
     let manager = Manager::listen(&world);
     let keeper = unit::keeper(&world).args(["--max-lag", "1s", "--on-lag", "warn"]);
-    let unit = unit::start_writing(&world, keeper.env("NOTIFY_SOCKET", &manager.path));
-    assert_eq!(manager.hear(), "READY=1");
+    let unit = unit::start_writing(&world, keeper.env("NOTIFY_SOCKET", manager.address()));
+    manager.wait("READY=1");
     let litestream = hang(&unit, &world);
     unit.wait_log(1, "only this line says so");
     litestream.signal(Signal::SIGCONT);
     unit.wait_log(1, "has caught up");
-    manager.hear_nothing();
+    assert!(!manager.heard().iter().any(|line| line.contains("not ready") || line == "READY=1"));
     unit.stop(0);
     unit::assert_nothing_lost(&world, &trace);
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -10,6 +9,7 @@ use nix::sys::signal::Signal;
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{Backup, LATEST};
+use crate::support::manager::Manager;
 use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::unit;
@@ -63,35 +63,17 @@ fn a_bucket_that_goes_and_comes_back_is_a_warning_if_that_is_wanted() {
     assert_nothing_lost(&world, &s3);
 }
 
-/// What a service manager hears (`sd_notify(3)`).
-struct ServiceManager(UnixDatagram);
-
-impl ServiceManager {
-    fn of(world: &World) -> Self {
-        let socket = UnixDatagram::bind(world.path("notify")).expect("the world can be written");
-        socket.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
-        Self(socket)
-    }
-
-    #[track_caller]
-    fn wait(&self, start: &str) {
-        let mut bytes = [0; 4096];
-        let read = self.0.recv(&mut bytes).unwrap_or_else(|error| panic!("no {start:?}: {error}"));
-        let text = String::from_utf8_lossy(&bytes[..read]);
-        assert!(text.starts_with(start), "{text:?} and not {start:?}");
-    }
-}
-
 #[test]
 fn a_unit_whose_replica_is_behind_is_not_ready_until_it_has_caught_up() {
     let (world, s3) = world();
-    let manager = ServiceManager::of(&world);
-    let keeper = keeper(&world, &s3, "unready").env("NOTIFY_SOCKET", world.path("notify"));
+    let manager = Manager::listen(&world);
+    let keeper = keeper(&world, &s3, "unready").env("NOTIFY_SOCKET", manager.address());
     let running = keeper.app(writer(&world)).start();
     manager.wait("READY=1");
     world.trace().wait_acked(5);
     s3.remove_bucket("backups");
-    manager.wait("STATUS=not ready");
+    let db = world.db().display().to_string();
+    manager.wait(&format!("STATUS=not ready: {db}: "));
     running.wait_log(1, "has not confirmed a change for");
     s3.restore_bucket("backups");
     manager.wait("READY=1");

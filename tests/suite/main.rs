@@ -71,6 +71,7 @@ mod mutants;
 mod needs;
 mod neighbours;
 mod not_started;
+mod notify;
 mod old_litestream;
 mod one_word;
 mod oom;

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::app::App;
+use crate::support::keeper::Keeper;
 use crate::support::litestream::{LATEST, binary};
+use crate::support::operator::{operator, printed};
 use crate::support::procfs::Process;
+use crate::support::store::Store;
 use crate::support::unit;
 use crate::support::world::World;
 
@@ -101,7 +104,7 @@ fn score(process: &Process) -> i32 {
     fs::read_to_string(file).expect("it runs").trim().parse().expect("a number")
 }
 
-/// The keeper and the shim ask the kernel to look elsewhere; what they start is what it would be without them.
+/// The keeper and the shim ask the kernel to look elsewhere; Litestream is what it would be without them, and the app a little more.
 #[test]
 fn keeper_and_shim_are_the_last_to_be_killed_for_want_of_memory() {
     let world = World::new();
@@ -114,7 +117,66 @@ fn keeper_and_shim_are_the_last_to_be_killed_for_want_of_memory() {
     let least = |process: &Process| [-900, 0].contains(&score(process));
     assert!(least(&unit.keeper()), "{}", score(&unit.keeper()));
     assert!(least(&unit.shim()), "{}", score(&unit.shim()));
-    assert_eq!([score(&unit.app()), score(&unit.litestream())], [500, 500]);
+    assert_eq!([score(&unit.app()), score(&unit.litestream())], [600, 500], "the app before litestream");
+    unit.stop(0);
+}
+
+/// What there is no more of.
+#[test]
+fn an_app_that_asks_for_all_keeps_that() {
+    let world = World::new();
+    let raised = ["sh", "-c", "echo 1000 > /proc/self/oom_score_adj && exec \"$@\"", "sh"];
+    let keeper = unit::keeper(&world).wrapped(raised.map(str::to_owned).to_vec());
+    let ended = keeper.app(["cat", "/proc/self/oom_score_adj"]).run().expect_code(0);
+    assert_eq!(ended.stdout, "1000\n");
+}
+
+/// What a process's environment says of Litestream's memory.
+fn told(process: &Process) -> Option<String> {
+    let env = fs::read(format!("/proc/{}/environ", process.pid)).expect("it runs");
+    let env = String::from_utf8_lossy(&env).into_owned();
+    env.split('\0').find_map(|line| line.strip_prefix("GOMEMLIMIT=")).map(str::to_owned)
+}
+
+/// Litestream gets along with a share of what the container has; the app is told nothing.
+#[test]
+fn litestream_is_told_to_get_along_with_a_share_of_the_container() {
+    let Some(cgroup) = Cgroup::new_or_say() else { return };
+    // 64 MiB and one for the database are more than 40 % of 128 MiB.
+    for (option, expected) in [(None, 65 << 20), (Some("75%"), 96 << 20), (Some("20MiB"), 20 << 20)] {
+        let world = World::new();
+        let config = world.config(&Store::Folder.replica(&world, "app"));
+        let options = option.map(|option| ["--litestream-memory", option]);
+        let keeper = Keeper::new(&world).config(&config).args(options.into_iter().flatten());
+        let keeper = keeper.wrapped(cgroup.wrapper());
+        let unit = unit::start_writing(&world, keeper);
+        let bytes = told(&unit.litestream()).and_then(|bytes| bytes.parse::<u64>().ok()).expect("a number");
+        assert!(bytes.abs_diff(expected) < 100, "{bytes} for {option:?}");
+        assert_eq!(told(&unit.app()), None);
+        let seen: serde_json::Value = printed(operator(&world, "status"), 0);
+        let (used, limit) = (&seen["memory"]["used_bytes"], &seen["memory"]["limit_bytes"]);
+        assert_eq!(limit, 134_217_728, "{seen}");
+        assert!(used.as_u64().is_some_and(|used| used > 1 << 20 && used < 134_217_728), "{seen}");
+        unit.stop(0);
+    }
+}
+
+/// Who has told it something, or does not want it.
+#[test]
+fn what_the_user_tells_litestream_of_memory_counts() {
+    let Some(cgroup) = Cgroup::new_or_say() else { return };
+    let world = World::new();
+    let keeper = unit::keeper(&world).env("GOMEMLIMIT", "100MiB").wrapped(cgroup.wrapper());
+    let unit = unit::start_writing(&world, keeper);
+    assert_eq!(
+        [told(&unit.litestream()), told(&unit.app())],
+        [Some("100MiB".to_owned()), Some("100MiB".to_owned())]
+    );
+    unit.stop(0);
+    let world = World::new();
+    let keeper = unit::keeper(&world).env("LITEKEEPER_LITESTREAM_MEMORY", "off").wrapped(cgroup.wrapper());
+    let unit = unit::start_writing(&world, keeper);
+    assert_eq!(told(&unit.litestream()), None);
     unit.stop(0);
 }
 

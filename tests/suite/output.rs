@@ -1,5 +1,7 @@
 //! What comes out: the app's own lines untouched, and few of the keeper's, each of use.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use nix::sys::signal::Signal;
@@ -8,6 +10,7 @@ use crate::support::app::App;
 use crate::support::config::{Replica, yaml};
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{LATEST, OLD};
+use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::unit;
 use crate::support::world::World;
@@ -97,6 +100,52 @@ fn with_json_a_failure_is_json_as_well() {
     assert_eq!((&last["level"], &last["exit_code"]), (&"ERROR".into(), &75.into()));
     assert!(last["hint"].is_string(), "{last}");
     first.stop(0);
+}
+
+/// The names of a line, and of one that ends the program, as the page has them.
+fn documented() -> [BTreeSet<String>; 2] {
+    let page = crate::support::docs::page("docs/json.md").text;
+    let (_, page) = page.split_once("\n## Log lines\n").expect("the section");
+    let mut examples = page.lines().filter(|line| line.starts_with('{'));
+    let mut next = || names(&serde_json::from_str(examples.next().expect("an example")).expect("JSON"));
+    [next(), next()]
+}
+
+fn names(line: &Value) -> BTreeSet<String> {
+    line.as_object().expect("an object").keys().cloned().collect()
+}
+
+/// Litestream dies, the replica goes away, the drain fails; then the keeper is killed.
+#[test]
+fn with_json_every_line_of_a_run_with_faults_has_the_names_of_the_page() {
+    let [each, last] = documented();
+    let (world, s3) = (World::new(), S3::start());
+    s3.bucket("backups");
+    let keeper = || {
+        let keeper = Keeper::new(&world).db(&world.db()).replica(&s3.url("backups", "app")).envs(S3::env());
+        keeper.args(["--log-format", "json", "--max-lag", "1s", "--stop-timeout", "5s"])
+    };
+    let trace = world.trace();
+    let unit = unit::start_writing(&world, keeper());
+    let app = unit.app().pid;
+    unit.kill(&unit.litestream(), Signal::SIGKILL);
+    unit::wait_successor(&trace, app);
+    s3.remove_bucket("backups");
+    unit.wait_log(1, "has not confirmed a change for");
+    let failed = parse(&unit.stop(74).log);
+    assert_eq!(failed.last().map(names), Some(last));
+    s3.restore_bucket("backups");
+    let rows = trace.acked().len();
+    let unit = unit::start_writing(&world, keeper());
+    trace.wait_acked(rows + 10);
+    unit.kill(&unit.keeper(), Signal::SIGKILL);
+    let killed = parse(&unit.finish().log);
+    assert!(killed.iter().any(|line| line["msg"].as_str().is_some_and(|msg| msg.contains("was killed"))));
+    for line in failed.iter().rev().skip(1).chain(&killed) {
+        assert_eq!(names(line), each, "{line}");
+    }
+    let has_error = |line: &&Value| line["source"] == "litestream" && line["level"] == "ERROR";
+    assert!(failed.iter().any(|line| has_error(&line)), "litestream's own words are among them");
 }
 
 #[test]

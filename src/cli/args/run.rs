@@ -10,6 +10,7 @@ use crate::cli::duration;
 use crate::cli::from::{self, RestoreFrom};
 use crate::cli::txid::{self, RestoreTxid};
 use crate::http;
+use crate::litestream::memory::MemoryLimit;
 use crate::litestream::version::Version;
 use crate::printer::Format;
 use crate::supervise::OnLock;
@@ -165,6 +166,10 @@ pub struct Run {
     /// What everybody may ask for where --http leads; all else is for this machine, or for LITESTREAM_USERNAME with LITESTREAM_PASSWORD.
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',', env = "LITEKEEPER_HTTP_OPEN")]
     pub http_open: Vec<HttpOpen>,
+
+    /// How much memory Litestream is to get along with (GOMEMLIMIT): a share of what the container may use, a size, or `off`.
+    #[arg(long, value_name = "SIZE", value_parser = duration::memory, default_value = "40%", env = "LITEKEEPER_LITESTREAM_MEMORY")]
+    pub litestream_memory: MemoryLimit,
 
     /// Variables for the app, --before, and what the configuration and Litestream look up, unless they are set already, in dotenv syntax; repeatable.
     #[arg(long, value_name = "FILE", env = "LITEKEEPER_ENV_FILE")]

@@ -60,7 +60,9 @@ impl Asker {
             return Err(Failure::new(ExitCode::CONFIG, "litestream was not found")
                 .hint("`litekeeper install` gets it"));
         };
-        opened.refuse_parameters(version)?;
+        if !version.is_ltx() {
+            opened.refuse_parameters(version)?;
+        }
         let series = Series::of(version.is_ltx());
         opened.said.configured.check(series).map_err(|error| inventory::failure(&error))?;
         let folder = Sample::make(None).map_err(|error| {

@@ -141,12 +141,12 @@ fn words(given: &Given, pair: Option<(&OsStr, &str)>) -> Vec<OsString> {
 }
 
 impl Opened {
-    /// Refuses a URL that means something else to Litestream 0.3.
+    /// Refuses a URL that means something else to a Litestream that reads no parameters.
     ///
     /// # Errors
     /// It has parameters.
     pub(super) fn refuse_parameters(&self, version: Version) -> Result<(), Failure> {
-        match self.url.as_deref().filter(|url| !version.is_ltx() && url.contains('?')) {
+        match self.url.as_deref().filter(|url| url.contains('?')) {
             None => Ok(()),
             Some(url) => Err(Failure::new(
                 ExitCode::USAGE,

@@ -202,8 +202,9 @@ impl Seen {
     }
 
     fn processes(&self) -> Lines {
-        let mut lines = Lines::new(["PROCESS", "PID", "VERSION", "STARTED", ">RESTARTS", "LAST EXIT"]);
-        let mut add = |name: &str, is_well, pid: Option<String>, cells: [Option<String>; 4]| {
+        let mut lines =
+            Lines::new(["PROCESS", "PID", "VERSION", "STARTED", ">RESTARTS", ">MEMORY", "LAST EXIT"]);
+        let mut add = |name: &str, is_well, pid: Option<String>, cells: [Option<String>; 5]| {
             let paint = if is_well { Paint::Good } else { Paint::Bad };
             lines.add(paint, [name.to_owned(), shown::known(pid)].into_iter().chain(cells.map(shown::known)));
         };
@@ -211,22 +212,24 @@ impl Seen {
         let said = &self.said;
         if self.has_keeper() {
             let version = said.keeper.as_ref().map(|keeper| keeper.version.clone());
-            add("keeper", self.is_ready(), pid(self.pid()), [version, self.started(), None, None]);
+            add("keeper", self.is_ready(), pid(self.pid()), [version, self.started(), None, None, None]);
         } else {
-            add("keeper", false, None, [None, Some("not running".to_owned()), None, None]);
+            add("keeper", false, None, [None, Some("not running".to_owned()), None, None, None]);
         }
         if let Some(app) = &said.app {
-            let rest = [None, app.started_at.clone(), Some(app.restarts.to_string()), app.last_exit.clone()];
+            let restarts = Some(app.restarts.to_string());
+            let rest = [None, app.started_at.clone(), restarts, None, app.last_exit.clone()];
             add("app", app.pid.is_some(), pid(app.pid), rest);
         }
         if let Some(one) = &said.litestream {
             let restarts = Some(one.restarts.to_string());
-            let rest = [one.version.clone(), one.started_at.clone(), restarts, one.last_exit.clone()];
+            let memory = one.memory_bytes.map(|bytes| shown::size(Some(bytes)));
+            let rest = [one.version.clone(), one.started_at.clone(), restarts, memory, one.last_exit.clone()];
             add("litestream", one.pid.is_some(), pid(one.pid), rest);
         } else if let Some(info) = &self.litestream {
             let started = info.started_at.as_deref().and_then(shown::time);
             let number = info.pid.map(|pid| pid.to_string());
-            add("litestream", true, number, [info.version.clone(), started, None, None]);
+            add("litestream", true, number, [info.version.clone(), started, None, None, None]);
         }
         lines
     }
@@ -237,7 +240,12 @@ impl Seen {
             true => format!("{}, ready", keeper.phase),
             false => format!("{}, not ready", keeper.phase),
         });
-        let lines = phase.into_iter().chain(self.reasons().into_iter().map(|reason| format!("  {reason}")));
+        let memory = self.said.memory.map(|status::Memory { used_bytes, limit_bytes }| {
+            let [used, limit] = [used_bytes, limit_bytes].map(|bytes| shown::size(Some(bytes)));
+            format!("memory: {used} of {limit}")
+        });
+        let reasons = self.reasons().into_iter().map(|reason| format!("  {reason}"));
+        let lines = phase.into_iter().chain(reasons).chain(memory);
         let lines: Vec<String> =
             lines.map(|line| format!("{}\n", foreign::line(&secrets::mask(&line)))).collect();
         if lines.is_empty() { String::new() } else { format!("{}\n", lines.concat()) }
@@ -273,11 +281,19 @@ impl Seen {
                 "started_at": info.started_at.as_deref().and_then(shown::time),
                 "restarts": null,
                 "last_exit": null,
+                // Its number may be another container's.
+                "memory_bytes": null,
             })
         });
         let litestream = self.said.litestream.as_ref().map(|one| json!(one)).or(seen);
         let databases: Vec<Value> = self.databases.iter().map(|one| one.json(self.max_lag)).collect();
-        json!({"keeper": keeper, "app": self.said.app, "litestream": litestream, "databases": databases})
+        json!({
+            "keeper": keeper,
+            "app": self.said.app,
+            "litestream": litestream,
+            "memory": self.said.memory,
+            "databases": databases,
+        })
     }
 
     fn nagios(&self) -> (u8, &'static str, String, String) {
@@ -317,6 +333,7 @@ struct Said {
     keeper: Option<status::Keeper>,
     app: Option<status::App>,
     litestream: Option<status::Litestream>,
+    memory: Option<status::Memory>,
     databases: BTreeMap<PathBuf, status::Database>,
     /// How old a change may become.
     max_lag: Option<Duration>,
@@ -337,6 +354,7 @@ impl Said {
                     keeper: document.keeper,
                     app: document.app,
                     litestream: document.litestream,
+                    memory: document.memory,
                     databases: by_path.collect(),
                     max_lag: document.max_lag_ms.map(Duration::from_millis),
                     silent: None,

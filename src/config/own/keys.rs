@@ -86,6 +86,7 @@ pub const KEYS: &[KeeperKey] = &[
     option("log.level", "log-level", Shape::Text),
     option("litestream.binary", "litestream-binary", Shape::Text),
     option("litestream.version", "litestream-version", Shape::Text),
+    option("litestream.memory", "litestream-memory", Shape::Text),
     option("litestream.allow", "allow-litestream", Shape::Text),
     option("http.listen", "http", Shape::Text),
     option("http.open", "http-open", Shape::Texts),

@@ -9,12 +9,17 @@ use crate::core::{Db, Phase};
 impl Machine {
     /// Where the unit is, whether it is ready, and what became of its processes.
     pub fn status(&self, now: Instant) -> Status {
+        let behind = self.unready(now);
         let runs_unready = self.phase == Phase::Running && !self.ready;
         Status {
             phase: self.phase.word(),
             told: self.phase.told(),
             ready: self.ready,
-            reasons: if runs_unready { self.unready(now) } else { Vec::new() },
+            behind: behind.len(),
+            undrained: self.undrained.len(),
+            stops_within: self.goal.stop().map(|stop| stop.deadline.saturating_duration_since(now)),
+            is_limited: !matches!(self.phase, Phase::Before | Phase::Running),
+            reasons: if runs_unready { behind } else { Vec::new() },
             app: self.app_lives.clone(),
             litestream: self.litestream_lives.clone(),
         }

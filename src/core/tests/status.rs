@@ -46,6 +46,9 @@ fn only_a_unit_whose_app_runs_is_ready() {
         assert_eq!((status.phase, status.told), (phase.word(), phase.told()));
         assert_eq!(status.ready, phase == Phase::Running, "{phase:?}");
         assert_eq!(status.reasons, [], "{phase:?}");
+        assert_eq!(status.behind, 0, "{phase:?}");
+        assert_eq!(status.undrained > 0, phase == Phase::Draining, "{phase:?}");
+        assert_eq!(status.is_limited, !matches!(phase, Phase::Before | Phase::Running), "{phase:?}");
     }
 }
 

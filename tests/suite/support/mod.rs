@@ -23,6 +23,7 @@
 //! orphan      what makes a process die, or wait to be killed, in the middle of a commit
 //! preload     libraries in C that are preloaded into programs
 //! process     a started program: its log, its signals, its end, its survivors
+//! manager     a service manager's end of sd_notify
 //! procfs      processes as /proc shows them, found by the mark that each test leaves in the environment
 //! pages       a whole database compared with its backup
 //! pair        two machines that replicate to one place
@@ -50,6 +51,7 @@ pub mod history;
 pub mod http;
 pub mod keeper;
 pub mod litestream;
+pub mod manager;
 pub mod operator;
 pub mod orphan;
 pub mod pages;
