@@ -28,6 +28,7 @@ const SHOWN: &[(&str, &str)] = &[
 const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("README.md", "cargo run --release -- demo\n", "demo.rs, without cargo"),
     ("README.md", "cargo test\n", "whoever runs this"),
+    ("docs/http.md", "litekeeper:\n  http:", "http.rs, on ports that are free"),
     ("docs/replicas.md", "dbs:\n", "backends, on a server of each kind; here it is looked at"),
     (
         "docs/litestream-orphaned-commit.md",

@@ -1,5 +1,7 @@
 //! What is told of a running unit over HTTP, and to whom.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -402,4 +404,31 @@ fn a_release_that_confirms_nothing_says_which_one_does() {
     let reply = post(Site::of(&running), "/wait", "");
     assert!(reply.status == 501 && reply.body.contains("0.5.9"), "{reply:?}");
     running.stop(0);
+}
+
+/// What is told, what the page names, and what the alerts ask for.
+#[test]
+fn each_number_has_its_line_in_the_page_and_alerts_ask_for_no_other() {
+    let world = World::new();
+    let (running, site) = here(&world);
+    sqlite::insert(&world.db(), 1);
+    site.wait("a confirmation", "/metrics", |reply| reply.body.contains("last_confirmed_timestamp"));
+    let numbers = site.get("/metrics").body;
+    running.stop(0);
+    let names = |text: &str| -> BTreeSet<String> {
+        let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+        let name = |rest: &str| {
+            format!("litekeeper_{}", rest.chars().take_while(|c| is_part(*c)).collect::<String>())
+        };
+        text.split("litekeeper_").skip(1).map(name).collect()
+    };
+    let told = names(&numbers);
+    let page = names(&crate::support::docs::page("docs/http.md").text);
+    // Of a container only, where its memory has a limit.
+    let memory = ["litekeeper_memory_used_bytes", "litekeeper_memory_limit_bytes"].map(str::to_owned);
+    assert_eq!(told.union(&memory.into()).cloned().collect::<BTreeSet<_>>(), page);
+    let rules = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/prometheus/alerts.yml"))
+        .expect("rules");
+    let missing: Vec<_> = names(&rules).difference(&page).cloned().collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
