@@ -7,8 +7,12 @@ use std::rc::Rc;
 
 use tokio::task::AbortHandle;
 
+use crate::os::memory;
+
 /// So many at once.
 pub(super) const MOST: usize = 1536;
+/// After so many the memory that they took is worth to be given back.
+const CROWD: usize = 64;
 
 /// What one connection does.
 #[derive(Clone, Default)]
@@ -33,12 +37,17 @@ impl Drop for Served {
 
 /// All of them, the oldest first.
 #[derive(Default)]
-pub(super) struct Guests(RefCell<VecDeque<(Guest, AbortHandle)>>);
+pub(super) struct Guests {
+    all: RefCell<VecDeque<(Guest, AbortHandle)>>,
+    /// So many came since the last time that nobody was there.
+    came: Cell<usize>,
+    here: Cell<usize>,
+}
 
 impl Guests {
     /// Makes room for one more, where that can be done.
     pub(super) fn has_room(&self) -> bool {
-        let mut all = self.0.borrow_mut();
+        let mut all = self.all.borrow_mut();
         all.retain(|(_, task)| !task.is_finished());
         if all.len() < MOST {
             return true;
@@ -50,9 +59,30 @@ impl Guests {
         true
     }
 
+    /// One is here until what this returns is dropped.
+    pub(super) fn stay(self: &Rc<Self>) -> Stay {
+        self.came.set(self.came.get() + 1);
+        self.here.set(self.here.get() + 1);
+        Stay(self.clone())
+    }
+
     /// Takes one in.
     pub(super) fn enter(&self, guest: Guest, task: AbortHandle) {
-        self.0.borrow_mut().push_back((guest, task));
+        self.all.borrow_mut().push_back((guest, task));
+    }
+}
+
+/// See [`Guests::stay`].
+pub(super) struct Stay(Rc<Guests>);
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        let here = self.0.here.get().saturating_sub(1);
+        self.0.here.set(here);
+        // What they took is free in pieces between the rest, and the system has none of it.
+        if here == 0 && self.0.came.take() >= CROWD {
+            memory::trim();
+        }
     }
 }
 
@@ -75,7 +105,7 @@ mod tests {
                 guests.enter(guest, tokio::task::spawn_local(std::future::pending::<()>()).abort_handle());
             }
             assert!(guests.has_room(), "one of them says nothing");
-            assert_eq!(guests.0.borrow().len(), MOST - 1);
+            assert_eq!(guests.all.borrow().len(), MOST - 1);
             guests.enter(
                 Guest(Rc::new(Cell::new(true))),
                 tokio::task::spawn_local(std::future::pending::<()>()).abort_handle(),

@@ -64,7 +64,7 @@ impl Settings {
 pub struct Server {
     asks: Asks,
     collector: Rc<Collector>,
-    guests: Guests,
+    guests: Rc<Guests>,
 }
 
 impl Server {
@@ -74,7 +74,7 @@ impl Server {
         let collector = Collector::new(asks.clone());
         let looking = collector.clone();
         tokio::task::spawn_local(async move { looking.run().await });
-        Rc::new(Self { asks, collector, guests: Guests::default() })
+        Rc::new(Self { asks, collector, guests: Rc::default() })
     }
 
     /// Answers who comes there.
@@ -114,8 +114,9 @@ impl Server {
             return;
         }
         let guest = Guest::default();
-        let (server, served) = (self.clone(), guest.clone());
+        let (server, served, stay) = (self.clone(), guest.clone(), self.guests.stay());
         let task = tokio::task::spawn_local(async move {
+            let _stay = stay;
             let service = service_fn(|request| {
                 let (server, access, guest) = (server.clone(), access.clone(), served.clone());
                 async move {

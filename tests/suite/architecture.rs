@@ -61,7 +61,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "status",
         ],
     ),
-    ("http", &["foreign", "printer", "secrets", "status"]),
+    ("http", &["foreign", "os", "printer", "secrets", "status"]),
     ("status", &[]),
     ("demo", &[]),
     ("compose", &["yaml"]),

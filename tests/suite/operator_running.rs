@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::support::app::App;
+use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, Backup, LATEST, OLD};
 use crate::support::operator::{operator, quiet, read};
@@ -324,12 +325,15 @@ fn a_question_is_asked_on_a_terminal() {
 #[test]
 fn what_is_not_there_is_not_called_synced() {
     let world = World::new();
-    let running = quiet(&world, &Store::Folder, LATEST, (3, ""));
-    // Litestream goes on with the file that it has open.
-    std::fs::rename(world.db(), world.path("moved.db")).expect("ours");
-    for args in [vec!["app.db"], vec!["app.db", "--wait"]] {
+    sqlite::create(&world.db(), 1);
+    let (db, other) = (world.db(), world.path("other.db"));
+    let replicas = ["a", "b"].map(|name| Replica::folder(&world.path(name)));
+    let config = world.config_of("", [(db.as_path(), &replicas[0]), (other.as_path(), &replicas[1])]);
+    let app = App::new(&world.trace()).on_exit("TERM", 0).ready().wait();
+    let running = Keeper::new(&world).config(&config).app(app).start();
+    world.trace().wait("ready");
+    for args in [vec!["other.db"], vec!["other.db", "--wait"]] {
         operator(&world, "sync").args(args).run().expect_code(69).expect_log("the database is not there");
     }
-    std::fs::rename(world.path("moved.db"), world.db()).expect("ours");
     running.stop(0);
 }
