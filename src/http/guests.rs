@@ -7,9 +7,9 @@ use std::rc::Rc;
 
 use tokio::task::AbortHandle;
 
-use crate::os::memory;
+use crate::os::{limit, memory};
 
-/// So many at once.
+/// So many at once, and never more than a quarter of the files that this process may have open: the rest is for databases.
 pub(super) const MOST: usize = 1536;
 /// After so many the memory that they took is worth to be given back.
 const CROWD: usize = 64;
@@ -49,7 +49,7 @@ impl Guests {
     pub(super) fn has_room(&self) -> bool {
         let mut all = self.all.borrow_mut();
         all.retain(|(_, task)| !task.is_finished());
-        if all.len() < MOST {
+        if all.len() < most() {
             return true;
         }
         let Some(silent) = all.iter().position(|(guest, _)| !guest.0.get()) else { return false };
@@ -70,6 +70,11 @@ impl Guests {
     pub(super) fn enter(&self, guest: Guest, task: AbortHandle) {
         self.all.borrow_mut().push_back((guest, task));
     }
+}
+
+fn most() -> usize {
+    let quarter = limit::open_files().and_then(|files| usize::try_from(files / 4).ok());
+    quarter.map_or(MOST, |quarter| quarter.min(MOST))
 }
 
 /// See [`Guests::stay`].
@@ -96,7 +101,7 @@ mod tests {
         let local = tokio::task::LocalSet::new();
         local.block_on(&runtime, async {
             let (guests, mut served) = (Guests::default(), Vec::new());
-            for place in 0..MOST {
+            for place in 0..most() {
                 assert!(guests.has_room());
                 let guest = Guest::default();
                 if place != 7 {
@@ -105,7 +110,7 @@ mod tests {
                 guests.enter(guest, tokio::task::spawn_local(std::future::pending::<()>()).abort_handle());
             }
             assert!(guests.has_room(), "one of them says nothing");
-            assert_eq!(guests.all.borrow().len(), MOST - 1);
+            assert_eq!(guests.all.borrow().len(), most() - 1);
             guests.enter(
                 Guest(Rc::new(Cell::new(true))),
                 tokio::task::spawn_local(std::future::pending::<()>()).abort_handle(),
