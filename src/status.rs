@@ -218,7 +218,7 @@ pub struct Waited {
 }
 
 /// How far a database was copied that somebody has waited for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Copied {
     /// Its file.
     pub path: String,

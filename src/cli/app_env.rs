@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::layers::Layers;
 use super::process::variable;
-use crate::config::{AppVariable, Config, KeeperSection, variable_of_alias};
+use crate::config::{AppVariable, Config, KeeperSection, variable_of_alias, variable_of_database};
 use crate::core::ExitCode;
 use crate::dotenv::{self, MAX_BYTES};
 use crate::error::Failure;
@@ -16,8 +16,6 @@ use crate::os::open;
 use crate::os::user::Identity;
 use crate::vfs::library;
 
-/// Where the first database is, for the app; an alias is put behind it.
-const DATABASE: &str = "LITEKEEPER_DATABASE";
 /// The URL of a replica that may be read, for the app; its alias is put behind it.
 const REPLICA: &str = "LITEKEEPER_VFS";
 
@@ -58,10 +56,10 @@ pub(super) fn environment(
 pub(super) fn databases(config: &Config) -> Vec<(OsString, OsString)> {
     let mut found: Vec<(OsString, OsString)> = Vec::new();
     if let Some(first) = config.databases().first() {
-        found.push((DATABASE.into(), first.path.clone().into()));
+        found.push((variable_of_database(None).into(), first.path.clone().into()));
     }
     for (alias, path) in config.aliases() {
-        found.push((format!("{DATABASE}_{}", variable_of_alias(&alias)).into(), path.into()));
+        found.push((variable_of_database(Some(&alias)).into(), path.into()));
     }
     // A path that no variable can hold is refused elsewhere.
     found.retain(|(_, path)| !path.as_bytes().contains(&0));

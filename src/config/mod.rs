@@ -61,7 +61,7 @@ pub use output::redact::{each_secret, secrets_of_url};
 pub use own::keys::{KEYS, KeeperKey, OFF, SECTION, Shape};
 pub use own::resolver::Resolver;
 pub use own::section::{Accepts, AppVariable, KeeperSection, Setting};
-pub use own::vfs::{ReadReplica, variable as variable_of_alias};
+pub use own::vfs::{ReadReplica, variable as variable_of_alias, variable_of_database};
 pub use schema::Series;
 pub use values::document::Document;
 pub use values::env_replica::{is_place, names_replica};

@@ -53,8 +53,12 @@ impl Collector {
                     self.history.borrow_mut().take(&document.databases);
                 }
                 many = 1 + document.databases.len() / MANY;
-                self.changes
-                    .send_if_modified(|last| std::mem::replace(last, mark(&document)) != mark(&document));
+                let mark = mark(&document);
+                self.changes.send_if_modified(|last| {
+                    let is_new = *last != mark;
+                    *last = mark;
+                    is_new
+                });
             }
             self.note(keeper.ready);
             let pause = TICK * u32::try_from(many).unwrap_or(u32::MAX).min(15);

@@ -67,10 +67,10 @@ impl Inventory {
     /// Returns the variable that tells the app where this database is, if there is one.
     pub fn variable_of(&self, path: &Path) -> Option<String> {
         if self.config.databases().first().is_some_and(|first| first.path == path) {
-            return Some("LITEKEEPER_DATABASE".to_owned());
+            return Some(config::variable_of_database(None));
         }
         let alias = self.aliases().into_iter().find(|(_, of)| of == path)?.0;
-        Some(format!("LITEKEEPER_DATABASE_{}", config::variable_of_alias(&alias)))
+        Some(config::variable_of_database(Some(&alias)))
     }
 
     /// Returns what Litestream is started with: what the user wrote, and what the resolver named. What is in folders it

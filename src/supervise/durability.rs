@@ -131,16 +131,7 @@ mod tests {
     use super::*;
 
     fn copied(path: &str) -> Copied {
-        Copied {
-            path: path.to_owned(),
-            alias: None,
-            replica: None,
-            durable: true,
-            txid: None,
-            replicated_txid: None,
-            lag_seconds: None,
-            error: None,
-        }
+        Copied { path: path.to_owned(), durable: true, ..Copied::default() }
     }
 
     #[test]

@@ -265,16 +265,7 @@ mod tests {
     }
 
     fn copied(path: &str) -> Copied {
-        Copied {
-            path: path.to_owned(),
-            alias: None,
-            replica: None,
-            durable: true,
-            txid: None,
-            replicated_txid: None,
-            lag_seconds: None,
-            error: None,
-        }
+        Copied { path: path.to_owned(), durable: true, ..Copied::default() }
     }
 
     /// What he was told, in a word; none if he waits still.

@@ -67,6 +67,12 @@ pub(super) fn replicas(
     all
 }
 
+/// The variable that tells the app where the first database is, or the one with this alias.
+pub fn variable_of_database(alias: Option<&str>) -> String {
+    const FIRST: &str = "LITEKEEPER_DATABASE";
+    alias.map_or_else(|| FIRST.to_owned(), |alias| format!("{FIRST}_{}", variable(alias)))
+}
+
 /// What the variable of the app is called that has the URL, behind what all of them begin with: `job-queue` is `JOB_QUEUE`.
 pub fn variable(alias: &str) -> String {
     alias.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
